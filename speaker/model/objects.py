@@ -1,0 +1,177 @@
+"""Kubernetes objects, narrowed to the fields a decision reads.
+
+Field names follow the Kubernetes API in snake case. A view holds values that have been checked:
+an address that does not parse is absent, never half-valid (the translator says so elsewhere).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from speaker.model.prefix import Address, Family, Prefix
+
+
+class Kind(StrEnum):
+    """The kinds of object that the speaker reads."""
+
+    POD = "Pod"
+    SERVICE = "Service"
+    ENDPOINT_SLICE = "EndpointSlice"
+    NAMESPACE = "Namespace"
+    NODE = "Node"
+    SUBNET = "Subnet"
+    IP = "IP"
+    IPAM_BLOCK = "IPAMBlock"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """The identity of a Kubernetes object; `namespace` is empty for cluster-scoped kinds."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """What all kinds have in common.
+
+    Attributes:
+        ref: the identity.
+        uid: `metadata.uid`.
+        created_at: `metadata.creationTimestamp` as seconds since the epoch; 0 when unknown.
+        annotations: those under the annotation prefix or ending in `.kubernetes.io/ip_address` or
+            `.kubernetes.io/logical_switch`, nothing else.
+    """
+
+    ref: ObjectRef
+    uid: str = ""
+    created_at: float = 0.0
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodView:
+    """A Pod (core/v1). `phase` is `status.phase`; `pod_ips` is `status.podIPs`."""
+
+    meta: Meta
+    node_name: str = ""
+    host_network: bool = False
+    phase: str = ""
+    pod_ips: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetView:
+    """A Kube-OVN Subnet (kubeovn.io/v1). `ready` is its status condition Ready."""
+
+    meta: Meta
+    cidrs: tuple[Prefix, ...] = ()
+    vpc: str = ""
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IngressAddress:
+    """One `status.loadBalancer.ingress[]` with an address; `ip_mode` is "" when unset."""
+
+    address: Address
+    ip_mode: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """A Service (core/v1). `headless` is `clusterIP: None`."""
+
+    meta: Meta
+    type: str = "ClusterIP"
+    headless: bool = False
+    cluster_ips: tuple[Address, ...] = ()
+    ingress: tuple[IngressAddress, ...] = ()
+    external_ips: tuple[Address, ...] = ()
+    external_traffic_policy: str = "Cluster"
+    internal_traffic_policy: str = "Cluster"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One endpoint of a slice; unset conditions follow the API: ready and serving True."""
+
+    node_name: str = ""
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSliceView:
+    """An EndpointSlice (discovery.k8s.io/v1).
+
+    Attributes:
+        service_name: the label `kubernetes.io/service-name`; "" when it belongs to none.
+        family: from `addressType`; None for FQDN slices, which count for nothing.
+    """
+
+    meta: Meta
+    service_name: str = ""
+    family: Family | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceView:
+    """A Namespace: only its annotations matter, as defaults for what lives in it."""
+
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """A Node (core/v1). `internal_ips` are its addresses of type InternalIP, in order."""
+
+    meta: Meta
+    labels: Mapping[str, str]
+    internal_ips: tuple[Address, ...] = ()
+    pod_cidrs: tuple[Prefix, ...] = ()
+    unschedulable: bool = False
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpView:
+    """A Kube-OVN IP object (kubeovn.io/v1, `ips`): the CNI's own record of an allocation.
+
+    `addresses` are `spec.v4IpAddress` and `spec.v6IpAddress`.
+    """
+
+    meta: Meta
+    pod_namespace: str = ""
+    pod_name: str = ""
+    subnet: str = ""
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpamBlockView:
+    """A Calico IPAMBlock (crd.projectcalico.org/v1). `node_name` is its `host:` affinity or ""."""
+
+    meta: Meta
+    cidr: Prefix
+    node_name: str = ""
+
+
+View = (
+    PodView | ServiceView | EndpointSliceView | NamespaceView | NodeView | SubnetView | IpView | IpamBlockView
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object as it now is; `view` None means it is gone."""
+
+    ref: ObjectRef
+    view: View | None

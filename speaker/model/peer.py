@@ -1,0 +1,156 @@
+"""BGP peers as they are configured, and the states of their sessions (RFC 4271 §8.2.2)."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+from speaker.model.prefix import Address, Family
+
+
+class SessionState(StrEnum):
+    """The states of the BGP finite state machine, by their RFC 4271 names."""
+
+    IDLE = "Idle"
+    CONNECT = "Connect"
+    ACTIVE = "Active"
+    OPEN_SENT = "OpenSent"
+    OPEN_CONFIRM = "OpenConfirm"
+    ESTABLISHED = "Established"
+
+
+class Password:
+    """A secret that never shows itself: only `reveal()` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret, for the one place that hands it to the kernel."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Password(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Password) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> str:
+        msg = "a password is not serialised"
+        raise TypeError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GracefulRestart:
+    """Graceful restart as the restarting speaker (RFC 4724).
+
+    Attributes:
+        restart_time_seconds: how long the peer keeps our routes while we are away, 1 to 4095.
+        deferral_time_seconds: how long we wait for peers' End-of-RIB before choosing among
+            imported routes, 1 to 64800. It never releases our own End-of-RIB early.
+    """
+
+    restart_time_seconds: int = 90
+    deferral_time_seconds: int = 360
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One configured BGP peer.
+
+    Attributes:
+        name: what logs, metrics and `bgp-peers` call it; the address unless configured otherwise.
+        address: the peer's address; an IPv6 link-local address carries its scope.
+        asn: the AS number the peer must open with, 1 to 4294967295.
+        local_asn: the AS number we open with. Equal to `asn` means iBGP.
+        router_id: our BGP Identifier (RFC 6286: any non-zero 32-bit value).
+        families: the families to offer (RFC 4760 multiprotocol capability).
+        port: the peer's TCP port.
+        hold_time_seconds: proposed hold time, 0 or 3 to 65535.
+        keepalive_seconds: KEEPALIVE interval; None is a third of the negotiated hold time.
+        connect_retry_seconds: the longest pause between attempts to connect.
+        passive: never dial, wait for the peer to connect.
+        multihop_ttl: TTL of packets to an eBGP peer; 1 reaches only the same link.
+        ttl_security_hops: RFC 5082: send TTL 255 and require at least 256 - hops; None is off.
+        password: TCP MD5 key (RFC 2385).
+        source: the local address to connect from; None lets the kernel choose.
+        extended_next_hop: offer IPv4 over IPv6 next hops (RFC 8950).
+        graceful_restart: None turns the capability off.
+    """
+
+    name: str
+    address: Address
+    asn: int
+    local_asn: int
+    router_id: IPv4Address
+    families: frozenset[Family]
+    port: int = 179
+    hold_time_seconds: int = 90
+    keepalive_seconds: int | None = None
+    connect_retry_seconds: float = 30.0
+    passive: bool = False
+    multihop_ttl: int = 1
+    ttl_security_hops: int | None = None
+    password: Password | None = field(default=None, repr=False)
+    source: Address | None = None
+    extended_next_hop: bool = False
+    graceful_restart: GracefulRestart | None = None
+
+    @property
+    def is_ibgp(self) -> bool:
+        """Whether the peer is inside our AS (RFC 4271 §1.1, Internal BGP)."""
+        return self.asn == self.local_asn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFacts:
+    """What an established session is known to have negotiated.
+
+    Attributes:
+        local_address: our end of the TCP connection.
+        families: the families both sides offered.
+        extended_next_hop: both sides offered IPv4 over IPv6 next hops (RFC 8950).
+        peer_graceful_restart: the peer keeps our routes over a restart (it is an RFC 4724 helper).
+        hold_time_seconds: the smaller of the two hold times.
+        peer_router_id: the peer's BGP Identifier.
+    """
+
+    local_address: Address
+    families: frozenset[Family]
+    extended_next_hop: bool = False
+    peer_graceful_restart: bool = False
+    hold_time_seconds: int = 90
+    peer_router_id: IPv4Address = IPv4Address(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatus:
+    """One line of `speaker status`: a session as it stands now.
+
+    Attributes:
+        peer: the configured peer.
+        state: the state of its session.
+        facts: what was negotiated; None unless established.
+        established_at: seconds since the epoch; None unless established.
+        last_error: why the session last ended or could not start, one sentence, or "".
+        advertised: how many routes of each family the transport has taken.
+        pending: how many changes wait to be written.
+        received: how many routes of each family the peer has sent.
+        flaps: how many times an established session ended.
+    """
+
+    peer: Peer
+    state: SessionState
+    facts: SessionFacts | None = None
+    established_at: float | None = None
+    last_error: str = ""
+    advertised: tuple[tuple[Family, int], ...] = ()
+    pending: int = 0
+    received: tuple[tuple[Family, int], ...] = ()
+    flaps: int = 0

@@ -1,0 +1,50 @@
+"""Routes as one peer should hear them, and the Adj-RIB-Out that holds them (RFC 4271 §3.2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from speaker.model.prefix import Address, Prefix
+
+LargeCommunity = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathAttributes:
+    """What a publication asks to travel with its prefixes.
+
+    Attributes:
+        communities: RFC 1997 communities as 32-bit integers, ascending, without repetition.
+        large_communities: RFC 8092 communities, ascending, without repetition.
+        med: MULTI_EXIT_DISC (RFC 4271 §5.1.4), 0 to 4294967295; None sends none.
+        local_preference: LOCAL_PREF (RFC 4271 §5.1.5), iBGP only; None sends the default of 100.
+        as_path_prepend: how many times more the local AS stands in AS_PATH, 0 to 10; eBGP only.
+    """
+
+    communities: tuple[int, ...] = ()
+    large_communities: tuple[LargeCommunity, ...] = ()
+    med: int | None = None
+    local_preference: int | None = None
+    as_path_prepend: int = 0
+
+
+NO_ATTRIBUTES = PathAttributes()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path to one prefix, complete as it is to be sent to one peer.
+
+    Attributes:
+        prefix: the destination (NLRI).
+        next_hop: NEXT_HOP, or the MP_REACH_NLRI next hop (RFC 4760 §3); of the other family only
+            for IPv4 over IPv6 (RFC 8950).
+        attributes: the optional attributes; ORIGIN and AS_PATH follow from the session.
+    """
+
+    prefix: Prefix
+    next_hop: Address
+    attributes: PathAttributes = NO_ATTRIBUTES
+
+
+AdjRibOut = Mapping[Prefix, Route]
+"""What one peer should hear. `None` in its place means unknown, an empty mapping means nothing."""
