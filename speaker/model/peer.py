@@ -126,7 +126,7 @@ class SessionFacts:
     extended_next_hop: bool = False
     peer_graceful_restart: bool = False
     hold_time_seconds: int = 90
-    peer_router_id: IPv4Address = IPv4Address(0)
+    peer_router_id: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
