@@ -131,7 +131,16 @@ class NamespaceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """A Node (core/v1). `internal_ips` are its addresses of type InternalIP, in order."""
+    """A Node (core/v1).
+
+    Attributes:
+        labels: `metadata.labels`.
+        internal_ips: its addresses of type InternalIP, in order.
+        pod_cidrs: `spec.podCIDRs`.
+        unschedulable: `spec.unschedulable` (the node is cordoned).
+        deleting: it has a deletion timestamp.
+        shutting_down: the kubelet says in the condition Ready that the node is shutting down.
+    """
 
     meta: Meta
     labels: Mapping[str, str]
@@ -139,6 +148,7 @@ class NodeView:
     pod_cidrs: tuple[Prefix, ...] = ()
     unschedulable: bool = False
     deleting: bool = False
+    shutting_down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

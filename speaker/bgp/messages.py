@@ -1,0 +1,222 @@
+"""BGP messages as our own values, and the frame around them (RFC 4271 §4).
+
+Knows the header, the codes of NOTIFICATION and the messages that need no codec. Must not know
+exabgp, sockets or sessions.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import IPv4Address
+
+from speaker.model.prefix import Family, Prefix
+from speaker.model.route import Route
+
+HEADER = struct.Struct("!16sHB")
+MARKER = b"\xff" * 16
+MAX_MESSAGE = 4096  # RFC 4271 §4.1; RFC 8654 is not offered
+AFI_SAFI = {Family.IPV4: (1, 1), Family.IPV6: (2, 1)}
+FAMILY_OF_AFI_SAFI = {code: family for family, code in AFI_SAFI.items()}
+
+
+class MessageType(IntEnum):
+    """The message types of RFC 4271 §4.1 and RFC 2918."""
+
+    OPEN = 1
+    UPDATE = 2
+    NOTIFICATION = 3
+    KEEPALIVE = 4
+    ROUTE_REFRESH = 5
+
+
+# The shortest and longest of each type, header included (RFC 4271 §6.1, RFC 2918 §3).
+_LENGTHS = {
+    MessageType.OPEN: (29, MAX_MESSAGE),
+    MessageType.UPDATE: (23, MAX_MESSAGE),
+    MessageType.NOTIFICATION: (21, MAX_MESSAGE),
+    MessageType.KEEPALIVE: (19, 19),
+    MessageType.ROUTE_REFRESH: (23, 23),
+}
+
+
+class ErrorCode(IntEnum):
+    """The error codes of NOTIFICATION (RFC 4271 §4.5, RFC 7313 §5, RFC 9687 §4)."""
+
+    MESSAGE_HEADER = 1
+    OPEN_MESSAGE = 2
+    UPDATE_MESSAGE = 3
+    HOLD_TIMER_EXPIRED = 4
+    FINITE_STATE_MACHINE = 5
+    CEASE = 6
+    ROUTE_REFRESH = 7
+    SEND_HOLD_TIMER_EXPIRED = 8
+
+
+class Cease(IntEnum):
+    """The subcodes of Cease (RFC 4486 §3)."""
+
+    MAXIMUM_PREFIXES = 1
+    ADMINISTRATIVE_SHUTDOWN = 2
+    PEER_DECONFIGURED = 3
+    ADMINISTRATIVE_RESET = 4
+    CONNECTION_REJECTED = 5
+    CONFIGURATION_CHANGE = 6
+    COLLISION_RESOLUTION = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A NOTIFICATION message (RFC 4271 §4.5)."""
+
+    code: int
+    subcode: int = 0
+    data: bytes = b""
+
+    def __str__(self) -> str:
+        return f"{self.code}/{self.subcode}"
+
+
+class ProtocolError(Exception):
+    """The peer broke the protocol; `notification` is the answer that the RFC asks for.
+
+    The text is one sentence for people; it may quote numbers from the wire, never raw strings.
+    """
+
+    def __init__(self, notification: Notification, reason: str) -> None:
+        super().__init__(reason)
+        self.notification = notification
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerGracefulRestart:
+    """The graceful restart capability as the peer sent it (RFC 4724 §3).
+
+    Attributes:
+        restart_time_seconds: how long we should keep its routes while it is away.
+        restarting: its R bit.
+        families: the families whose forwarding state it can preserve; a mere helper names none.
+    """
+
+    restart_time_seconds: int
+    restarting: bool
+    families: frozenset[Family]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenMessage:
+    """An OPEN message (RFC 4271 §4.2) with the capabilities that we understand (RFC 5492).
+
+    Attributes:
+        asn: the AS number, from the capability of RFC 6793 when it is there.
+        families: those of the multiprotocol capability; None when it was not sent at all.
+    """
+
+    asn: int
+    hold_time_seconds: int
+    router_id: IPv4Address
+    families: frozenset[Family] | None = None
+    four_octet_as: bool = False
+    extended_next_hop: bool = False
+    route_refresh: bool = False
+    graceful_restart: PeerGracefulRestart | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateMessage:
+    """What an UPDATE says of our families; `end_of_rib` is set for the marker of RFC 4724 §2."""
+
+    advertised: tuple[Route, ...] = ()
+    withdrawn: tuple[Prefix, ...] = ()
+    end_of_rib: Family | None = None
+
+
+class Framer:
+    """Cuts a stream of bytes into messages and checks their headers (RFC 4271 §6.1)."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[MessageType, bytes]]:
+        """Each complete message as its type and its body; a fragment waits for more.
+
+        Raises:
+            ProtocolError: the header is wrong; nothing after it can be understood.
+        """
+        self._buffer += data
+        while len(self._buffer) >= HEADER.size:
+            marker, length, code = HEADER.unpack_from(self._buffer)
+            kind = _checked_header(bytes(marker), length, code)
+            if len(self._buffer) < length:
+                return
+            body = bytes(self._buffer[HEADER.size : length])
+            del self._buffer[:length]
+            yield kind, body
+
+
+def _checked_header(marker: bytes, length: int, code: int) -> MessageType:
+    if marker != MARKER:
+        notification = Notification(ErrorCode.MESSAGE_HEADER, 1)
+        raise ProtocolError(notification, "peer sent a header without the marker")
+    if not HEADER.size <= length <= MAX_MESSAGE:
+        raise _bad_length(length)
+    try:
+        kind = MessageType(code)
+    except ValueError:
+        # "then the Error Subcode MUST be set to Bad Message Type. The Data field MUST contain the
+        # erroneous Type field." (RFC 4271 §6.1)
+        notification = Notification(ErrorCode.MESSAGE_HEADER, 3, bytes([code]))
+        raise ProtocolError(notification, f"peer sent a message of unknown type {code}") from None
+    shortest, longest = _LENGTHS[kind]
+    if not shortest <= length <= longest:
+        raise _bad_length(length)
+    return kind
+
+
+def _bad_length(length: int) -> ProtocolError:
+    # "The Data field MUST contain the erroneous Length field." (RFC 4271 §6.1)
+    notification = Notification(ErrorCode.MESSAGE_HEADER, 2, struct.pack("!H", length))
+    return ProtocolError(notification, f"peer sent a message of unacceptable length {length}")
+
+
+def pack_message(kind: MessageType, body: bytes = b"") -> bytes:
+    """A message ready for the wire."""
+    return HEADER.pack(MARKER, HEADER.size + len(body), kind) + body
+
+
+KEEPALIVE = pack_message(MessageType.KEEPALIVE)
+
+
+def pack_notification(notification: Notification) -> bytes:
+    """A NOTIFICATION ready for the wire."""
+    head = bytes([notification.code, notification.subcode])
+    return pack_message(MessageType.NOTIFICATION, head + notification.data)
+
+
+def unpack_notification(body: bytes) -> Notification:
+    """The NOTIFICATION in `body`, whose length the header check has proven."""
+    return Notification(body[0], body[1], body[2:])
+
+
+def pack_route_refresh(family: Family) -> bytes:
+    """A ROUTE-REFRESH that asks for all routes of `family` (RFC 2918 §3)."""
+    afi, safi = AFI_SAFI[family]
+    return pack_message(MessageType.ROUTE_REFRESH, struct.pack("!HBB", afi, 0, safi))
+
+
+def unpack_route_refresh(body: bytes) -> Family | None:
+    """The family asked for; None when it is not ours.
+
+    "If a BGP speaker receives from its peer a ROUTE-REFRESH message with the <AFI, SAFI> that the
+    speaker didn't advertise to the peer at the session establishment time via capability
+    advertisement, the speaker shall ignore such a message." (RFC 2918 §4)
+    """
+    afi, subtype, safi = struct.unpack("!HBB", body)
+    # A subtype other than 0 belongs to RFC 7313, which we do not offer.
+    return FAMILY_OF_AFI_SAFI.get((afi, safi)) if subtype == 0 else None
+
+
+def shutdown_communication(text: str) -> bytes:
+    """The data of an administrative shutdown or reset: a length and UTF-8 (RFC 9003 §2)."""
+    encoded = text.encode()[:255].decode(errors="ignore").encode()
+    return bytes([len(encoded)]) + encoded if encoded else b""

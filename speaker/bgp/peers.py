@@ -1,0 +1,302 @@
+"""The set of configured peers against the running sessions: the engine as the daemon sees it.
+
+Knows which peers there are and when they may begin, speak and stop. Must not know messages or states.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from speaker.bgp.events import SessionEvent
+from speaker.bgp.listener import Listener
+from speaker.bgp.messages import Cease, ErrorCode, Notification, shutdown_communication
+from speaker.bgp.session import Session, Surroundings
+from speaker.bgp.sockopts import prepare
+from speaker.model.peer import Password, Peer, SessionStatus
+from speaker.model.prefix import Address, Prefix
+from speaker.model.route import PathAttributes, Route
+
+GRACEFUL_SHUTDOWN = 0xFFFF0000
+"""The well-known community 65535:0 (RFC 8326 §5)."""
+
+_WRITE_SECONDS = 5.0
+"""How long a stopping speaker waits for its withdrawals to be taken."""
+
+_MOMENT_SECONDS = 0.2
+"""What a peer gets to act on withdrawals before the session ends."""
+
+_CLOSE_SECONDS = 2.5
+"""How long connections may take to end; somewhat more than the transport's own patience."""
+
+_PREFIXES_PER_SLICE = 2000
+
+
+def tcp_socket(family: socket.AddressFamily) -> socket.socket:
+    """A TCP socket in the network namespace of the process."""
+    return socket.socket(family, socket.SOCK_STREAM)
+
+
+class PeerSet:
+    """All sessions.
+
+    Args:
+        on_event: called synchronously on the event loop, in order. It may call `update` and `set_peers`:
+            nothing is sent to a new session before it has returned.
+        listen_port: None opens no listener.
+        listen_addresses: none means every address of both families.
+        started_at: when the process started (monotonic seconds): the first session to each peer within the
+            restart time of it carries the R bit. None never sets it.
+        forwarding_preserved: the F bit of each family; False when the node itself has just booted.
+        open_socket: makes TCP sockets of a family, for dialling and listening.
+        received_limit: how many received prefixes are kept for each peer.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_event: Callable[[SessionEvent], None],
+        listen_port: int | None = None,
+        listen_addresses: tuple[Address, ...] = (),
+        started_at: float | None = None,
+        forwarding_preserved: bool = True,
+        open_socket: Callable[[socket.AddressFamily], socket.socket] = tcp_socket,
+        received_limit: int = 10_000,
+    ) -> None:
+        self._around = Surroundings(
+            spawn=self._spawn,
+            open_socket=open_socket,
+            on_event=on_event,
+            started_at=started_at,
+            forwarding_preserved=forwarding_preserved,
+            received_limit=received_limit,
+        )
+        self._listener = None
+        if listen_port is not None:
+            self._listener = Listener(
+                port=listen_port,
+                addresses=listen_addresses,
+                open_socket=open_socket,
+                on_connection=self._connection_accepted,
+            )
+        self._sessions: dict[str, Session] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._started: set[str] = set()
+        self._start_all = False
+        self._listening: asyncio.Task[None] | None = None
+        self._released = False
+        self._stopped = asyncio.Event()
+
+    # -- configuration -----------------------------------------------------------------------------
+
+    def set_peers(self, peers: Sequence[Peer]) -> None:
+        """Adds, changes and removes peers, one at a time; the others do not notice.
+
+        A changed peer keeps what it should hear. Its session starts anew; with graceful restart
+        negotiated, and the same AS on both sides, it keeps the routes meanwhile.
+        """
+        wanted = {peer.name: peer for peer in peers}
+        for name in [name for name in self._sessions if name not in wanted]:
+            self._remove(self._sessions.pop(name))
+        for peer in wanted.values():
+            session = self._sessions.get(peer.name)
+            if session is None:
+                self._add(peer, None)
+            elif session.peer != peer:
+                _stop_changed(session, peer)
+                self._set_password(session.peer.address, None)
+                self._add(peer, session.rib_out.desired)
+
+    def _add(self, peer: Peer, desired: Mapping[Prefix, Route] | None) -> None:
+        session = Session(peer, self._around, released=self._released, desired=desired)
+        self._sessions[peer.name] = session
+        self._set_password(peer.address, peer.password)
+        self._begin(session)
+
+    def _remove(self, session: Session) -> None:
+        notification = Notification(ErrorCode.CEASE, Cease.PEER_DECONFIGURED)
+        session.stop(notification, "the peer was removed from the configuration")
+        self._set_password(session.peer.address, None)
+
+    def _set_password(self, address: Address, password: Password | None) -> None:
+        if self._listener is not None:
+            self._listener.set_password(address, password)
+
+    # -- beginning ---------------------------------------------------------------------------------
+
+    def start(self, peers: Collection[str] | None = None) -> None:
+        """Begins to dial and to listen; None means all peers, also those added later.
+
+        Raises:
+            HostError: the listening port cannot be had.
+        """
+        if peers is None:
+            self._start_all = True
+        else:
+            self._started.update(peers)
+        if self._listener is not None:
+            self._listener.open()
+            for session in self._sessions.values():
+                self._set_password(session.peer.address, session.peer.password)
+        self._begin_all()
+
+    def _begin_all(self) -> None:
+        anyone = self._start_all or bool(self._started)
+        if self._listener is not None and self._tasks is not None and anyone and self._listening is None:
+            self._listening = self._spawn(self._listener.run())
+        for session in self._sessions.values():
+            self._begin(session)
+
+    def _begin(self, session: Session) -> None:
+        if self._tasks is not None and (self._start_all or session.peer.name in self._started):
+            session.start()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        if self._tasks is None:
+            work.close()
+            raise RuntimeError("sessions live inside PeerSet.run()")
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def run(self) -> None:
+        """Owns every task of every session until `stop`, or until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self._begin_all()
+            await self._stopped.wait()
+            for task in self._running:
+                task.cancel()
+        self._tasks = None
+
+    def _connection_accepted(self, sock: socket.socket, address: Address) -> bool:
+        for session in self._sessions.values():
+            if session.peer.address == address:
+                try:
+                    prepare(sock, session.peer)
+                except OSError:
+                    return False
+                return session.accept(sock)
+        return False
+
+    # -- routes ------------------------------------------------------------------------------------
+
+    def update(self, peer: str, changes: Mapping[Prefix, Route | None]) -> None:
+        """Changes what a peer should hear; the last writer wins for each prefix, None withdraws.
+
+        Cheap: packing and writing happen on the event loop, in slices. A peer that is not configured
+        any more is no error.
+        """
+        session = self._sessions.get(peer)
+        if session is not None:
+            session.update(changes)
+
+    def release(self) -> None:
+        """The cluster is in sync: UPDATEs and End-of-RIB may flow. Before, nothing is sent."""
+        self._released = True
+        for session in self._sessions.values():
+            session.release()
+
+    def advertised(self, peer: str) -> Mapping[Prefix, Route]:
+        """What the transport of the present session took."""
+        session = self._sessions.get(peer)
+        return {} if session is None else session.rib_out.sent
+
+    def received(self, peer: str) -> Mapping[Prefix, Route]:
+        """What the peer has advertised in the present session."""
+        session = self._sessions.get(peer)
+        return {} if session is None else session.rib_in.routes
+
+    def sessions(self) -> Mapping[str, SessionStatus]:
+        """Every session as it stands, by `Peer.name`."""
+        return {name: session.status() for name, session in self._sessions.items()}
+
+    @property
+    def refused_connections(self) -> int:
+        """How many incoming connections were closed at once: strangers', or unwelcome at that moment."""
+        return 0 if self._listener is None else self._listener.refused
+
+    # -- stopping ----------------------------------------------------------------------------------
+
+    async def stop(self, *, graceful_restart: bool, drain_seconds: float = 0.0, reason: str = "") -> None:
+        """Ends all sessions, then `run`.
+
+        Args:
+            graceful_restart: close without a NOTIFICATION toward peers that keep the routes meanwhile;
+                the others get Cease in any case. False withdraws everything first.
+            drain_seconds: with withdrawal, how long everything is advertised with GRACEFUL_SHUTDOWN
+                (RFC 8326) before.
+            reason: told to the peers (RFC 9003).
+        """
+        if not graceful_restart:
+            await self._withdraw(drain_seconds)
+        data = shutdown_communication(reason)
+        cease = Notification(ErrorCode.CEASE, Cease.ADMINISTRATIVE_SHUTDOWN, data)
+        for session in self._sessions.values():
+            silent = graceful_restart and session.facts is not None and session.facts.peer_graceful_restart
+            session.stop(None if silent else cease, reason or "the speaker stops")
+        if self._listening is not None:
+            self._listening.cancel()
+        if self._running:
+            await asyncio.wait(tuple(self._running), timeout=_CLOSE_SECONDS)
+        self._stopped.set()
+
+    async def _withdraw(self, drain_seconds: float) -> None:
+        established = [session for session in self._sessions.values() if session.facts is not None]
+        if not established:
+            return
+        if drain_seconds > 0:
+            for session in established:
+                for chunk in _in_chunks(session.rib_out.desired):
+                    session.update({prefix: _shutting_down(route) for prefix, route in chunk.items()})
+                    await asyncio.sleep(0)
+            await asyncio.sleep(drain_seconds)
+        for session in established:
+            for chunk in _in_chunks(session.rib_out.desired):
+                session.update(dict.fromkeys(chunk))
+                await asyncio.sleep(0)
+        await _wait_flushed(established)
+        await asyncio.sleep(_MOMENT_SECONDS)
+
+
+def _stop_changed(session: Session, peer: Peer) -> None:
+    """Ends a session whose configuration has changed, so that the peer keeps the routes if it can."""
+    reason = "the peer's configuration changed"
+    same_ends = (session.peer.asn, session.peer.local_asn) == (peer.asn, peer.local_asn)
+    facts = session.facts
+    if facts is not None and facts.peer_graceful_restart and same_ends and peer.graceful_restart is not None:
+        session.stop(None, reason)
+    else:
+        session.stop(Notification(ErrorCode.CEASE, Cease.CONFIGURATION_CHANGE), reason)
+
+
+def _in_chunks(routes: Mapping[Prefix, Route]) -> Iterator[dict[Prefix, Route]]:
+    """The routes as they now are, a slice at a time."""
+    items = iter(list(routes.items()))
+    while chunk := dict(islice(items, _PREFIXES_PER_SLICE)):
+        yield chunk
+
+
+def _shutting_down(route: Route) -> Route:
+    """The route as one that is about to go: RFC 8326 §4.2, and the least local preference inside the AS."""
+    attributes: PathAttributes = replace(
+        route.attributes,
+        communities=tuple(sorted({*route.attributes.communities, GRACEFUL_SHUTDOWN})),
+        local_preference=0,
+    )
+    return replace(route, attributes=attributes)
+
+
+async def _wait_flushed(sessions: Sequence[Session]) -> None:
+    """Waits until the peers' TCPs have acknowledged everything, for a bounded time."""
+    deadline = asyncio.get_running_loop().time() + _WRITE_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        waiting = [s for s in sessions if s.facts is not None and not s.is_flushed]
+        if not waiting:
+            return
+        # The kernel gives no event for "everything is acknowledged".
+        await asyncio.sleep(0.01)

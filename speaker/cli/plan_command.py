@@ -1,0 +1,8 @@
+"""`speaker plan`: a stub"""
+
+import click
+
+
+@click.command()
+def plan() -> None:
+    """Show."""

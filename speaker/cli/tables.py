@@ -1,0 +1,69 @@
+"""Answers as text for people: lists become tables, everything else `Name: value` lines.
+
+Knows shapes, no meaning: what is shown, and in which order, is said by who answers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from speaker.log import escaped
+
+GAP = "  "
+
+
+def render(value: object) -> str:
+    """`value` (of what JSON can hold) as lines of text."""
+    return "\n".join(_lines(value)) or "nothing"
+
+
+def _lines(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from _pairs(value)
+    elif isinstance(value, list):
+        yield from table(value)
+    else:
+        yield cell(value)
+
+
+def _pairs(value: Mapping[str, object]) -> Iterator[str]:
+    """Plain values first, one a line; then what is nested, each under its name."""
+    nested = {key: item for key, item in value.items() if isinstance(item, Mapping | list) and item}
+    for key, item in value.items():
+        if key not in nested:
+            yield f"{heading(key)}: {cell(item)}"
+    for key, item in nested.items():
+        yield ""
+        yield f"{heading(key)}:"
+        yield from (f"{GAP}{line}".rstrip() for line in _lines(item))
+
+
+def table(rows: Sequence[object]) -> Iterator[str]:
+    """Rows of like mappings as a table with upper-case headings; other rows one a line."""
+    mappings = [row for row in rows if isinstance(row, Mapping)]
+    if len(mappings) != len(rows):
+        yield from (cell(row) for row in rows)
+        return
+    columns = list(dict.fromkeys(key for row in mappings for key in row))
+    cells = [[cell(row.get(column)) for column in columns] for row in mappings]
+    cells.insert(0, [heading(column).upper() for column in columns])
+    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
+    for row in cells:
+        yield GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def heading(key: str) -> str:
+    """A key as a heading: `last_error` is `Last error`."""
+    words = key.replace("_", " ")
+    return escaped(words[:1].upper() + words[1:])
+
+
+def cell(value: object) -> str:
+    """One value on one line."""
+    if value is None or value in ("", [], {}):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {cell(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(cell(item) for item in value)
+    return escaped(str(value))
