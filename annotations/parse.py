@@ -43,8 +43,21 @@ class PublishRequest:
     peers: tuple[str, ...] | None = None
     addresses: frozenset[AddressType] | None = None
 
+    @property
+    def has_attributes(self) -> bool:
+        """Whether any key that tenants need permission for is written."""
+        return not (
+            self.communities is None
+            and self.med is None
+            and self.local_preference is None
+            and self.as_path_prepend is None
+            and self.peers is None
+        )
+
 
 NOTHING_ASKED = PublishRequest()
+_POLICY_ALONE = {policy: PublishRequest(policy=policy) for policy in PublishPolicy}
+"""What nearly every annotated object asks, shared by all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +80,16 @@ def parse(
 ) -> tuple[PublishRequest, tuple[Problem, ...]]:
     """What `annotations` ask for under `prefix`, and what in them is not understood."""
     keys = keys_under(prefix)
-    if not any(key.startswith(keys.policy) for key in annotations):
+    written = [key for key in annotations if key.startswith(keys.policy)]
+    if not written:
         return NOTHING_ASKED, ()
+    if written == [keys.policy]:
+        policy = values.read_policy(annotations[keys.policy])
+        if policy is not None:
+            return _POLICY_ALONE[policy], ()
     problems = [
         problem(key, annotations[key], "no annotation has this name")
-        for key in sorted(annotations)
+        for key in sorted(written)
         if key.startswith(keys.attribute_beginning) and key not in keys.known
     ]
 

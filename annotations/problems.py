@@ -16,6 +16,8 @@ def bounded(text: str, limit: int = VALUE_LIMIT) -> str:
 
     Format characters (Unicode Cf) go as well: they can turn the direction of a terminal's line.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     head = text[: limit * 4]
     clean = "".join(character for character in head if not unicodedata.category(character).startswith("C"))
     return clean if len(clean) <= limit and len(head) == len(text) else clean[: limit - 1] + "…"

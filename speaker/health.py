@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from aiohttp.web_protocol import RequestHandler
 
 _LOG = logging.getLogger(__name__)
+_HTTP_LOG = logging.getLogger(f"{__name__}.http")
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failure is our own: what strangers send in place of HTTP must not fill the log."""
+    from aiohttp.http_exceptions import HttpProcessingError  # noqa: PLC0415 - see TYPE_CHECKING above
+
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_HTTP_LOG.addFilter(_is_ours)
 
 DEFAULT_PORT = 10667
 ALL_PEERS_SECONDS = 60.0
@@ -86,7 +97,11 @@ def peer_checks(sessions: Mapping[str, SessionStatus], running_seconds: float) -
 def _session_problem(status: SessionStatus) -> str:
     if status.state is SessionState.ESTABLISHED:
         return ""
-    return f"{status.state}: {status.last_error or 'no answer (unreachable, or the password differs)'}"
+    if status.last_error:
+        return f"{status.state}: {status.last_error}"
+    if status.state is SessionState.IDLE:
+        return f"{status.state}: not tried yet"
+    return f"{status.state}: no answer (unreachable, or the password differs)"
 
 
 class HealthServer:
@@ -164,6 +179,7 @@ class HealthServer:
             self._application(),
             handle_signals=False,
             access_log=None,
+            logger=_HTTP_LOG,
             keepalive_timeout=0,
             shutdown_timeout=1,
             max_line_size=MAX_REQUEST_HEAD_BYTES,
@@ -215,6 +231,7 @@ class HealthServer:
 
         def once(response: web.Response) -> web.Response:
             response.force_close()
+            response.headers["Server"] = "kube-route-speaker"
             return response
 
         def answer(checks: Checks) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

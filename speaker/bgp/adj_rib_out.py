@@ -11,7 +11,7 @@ Rules:
    what changes meanwhile queues behind it, so that End-of-RIB never waits for churn.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
@@ -38,6 +38,7 @@ class AdjRibOut:
     def __init__(self, desired: Mapping[Prefix, Route] | None = None) -> None:
         self._desired: dict[Prefix, Route] = dict(desired or {})
         self._sent: dict[Prefix, Route] = {}
+        self._counts = dict.fromkeys(Family, 0)
         # Prefixes to look at, oldest first; True sends even what is equal to what was sent.
         self._dirty: dict[Prefix, bool] = {}
         # How many of the first advertisement wait; None before it has begun.
@@ -53,6 +54,11 @@ class AdjRibOut:
     def sent(self) -> Mapping[Prefix, Route]:
         """What the transport of the present session took."""
         return MappingProxyType(self._sent)
+
+    @property
+    def counts(self) -> tuple[tuple[Family, int], ...]:
+        """How many routes of each family are sent; families without any are left out."""
+        return tuple((family, count) for family, count in self._counts.items() if count)
 
     @property
     def pending(self) -> int:
@@ -81,6 +87,7 @@ class AdjRibOut:
             can_carry: whether the session can express a route; others are not sent.
         """
         self._sent = {}
+        self._counts = dict.fromkeys(Family, 0)
         self._can_carry = can_carry
         self._dirty = dict.fromkeys(self._desired, False)
         self._initial_left = None
@@ -130,18 +137,13 @@ class AdjRibOut:
     def commit(self, changes: Changes) -> None:
         """The transport took `changes`."""
         for withdrawal in changes.withdrawn:
-            self._sent.pop(withdrawal.prefix, None)
+            if self._sent.pop(withdrawal.prefix, None) is not None:
+                self._counts[family_of(withdrawal.prefix)] -= 1
         for route in changes.advertised:
+            if route.prefix not in self._sent:
+                self._counts[family_of(route.prefix)] += 1
             self._sent[route.prefix] = route
 
 
 def _carries_nothing(_route: Route) -> bool:
     return False
-
-
-def count_by_family(prefixes: Iterable[Prefix]) -> tuple[tuple[Family, int], ...]:
-    """How many prefixes there are of each family, families without any left out."""
-    counts = dict.fromkeys(Family, 0)
-    for prefix in prefixes:
-        counts[family_of(prefix)] += 1
-    return tuple((family, count) for family, count in counts.items() if count)

@@ -85,6 +85,7 @@ class UpdateDecoder:
 
     def __init__(self, peer: Peer, received_open: bytes) -> None:
         self._local_asn = peer.local_asn
+        self._ibgp = peer.is_ibgp
         self._negotiated = exabgp.Negotiated({"capability": {"aigp": None}})
         self._negotiated.sent(exabgp_open(peer))
         self._negotiated.received(exabgp.Open.unpack_message(received_open))
@@ -137,9 +138,14 @@ class UpdateDecoder:
         """
         if _CODE.INTERNAL_TREAT_AS_WITHDRAW in attributes:
             return None
-        if _CODE.ORIGIN not in attributes or _CODE.AS_PATH not in attributes:
+        # The codec drops an empty AS_PATH, which is right inside the AS and wrong outside of it.
+        path = attributes.get(_CODE.AS_PATH)
+        if _CODE.ORIGIN not in attributes or (path is None and not self._ibgp):
             return None
-        if any(self._local_asn in segment for segment in attributes[_CODE.AS_PATH].aspath):
+        # RFC 7606 §7.1: an undefined ORIGIN is malformed; the codec lets it pass.
+        if int(attributes[_CODE.ORIGIN].origin) > exabgp.Origin.INCOMPLETE:
+            return None
+        if path is not None and any(self._local_asn in segment for segment in path.aspath):
             return None
         med, preference = attributes.get(_CODE.MED), attributes.get(_CODE.LOCAL_PREF)
         communities = attributes.get(_CODE.COMMUNITY, ())

@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from speaker.bgp import fsm as machine
+from speaker.bgp import fsm_alphabet as machine
 from speaker.bgp.codec_open import unpack_open
 from speaker.bgp.codec_update import UpdateDecoder
-from speaker.bgp.fsm import Event, Fsm, Occurrence, Timer
+from speaker.bgp.fsm import Fsm
+from speaker.bgp.fsm_alphabet import Event, Occurrence, Timer
 from speaker.bgp.messages import (
     KEEPALIVE,
     ErrorCode,
@@ -51,6 +52,9 @@ class Owner(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` until it ends or is cancelled; its exceptions end the process."""
+
+    def serve(self, transport: Transport) -> None:
+        """Runs a TCP connection until it has ended."""
 
     def open_socket(self, family: socket.AddressFamily) -> socket.socket:
         """A TCP socket toward the peer."""
@@ -243,7 +247,7 @@ class Connection:
         self._socket = sock
         self._transport = Transport(sock, self)
         self._transport.send_hold_seconds = SEND_HOLD_SECONDS
-        self._owner.spawn(self._transport.run())
+        self._owner.serve(self._transport)
 
     # -- what the transport reports ----------------------------------------------------------------
 

@@ -143,15 +143,21 @@ class Framer:
         Raises:
             ProtocolError: the header is wrong; nothing after it can be understood.
         """
-        self._buffer += data
-        while len(self._buffer) >= HEADER.size:
-            marker, length, code = HEADER.unpack_from(self._buffer)
-            kind = _checked_header(bytes(marker), length, code)
-            if len(self._buffer) < length:
-                return
-            body = bytes(self._buffer[HEADER.size : length])
-            del self._buffer[:length]
-            yield kind, body
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        try:
+            while len(buffer) - start >= HEADER.size:
+                marker, length, code = HEADER.unpack_from(buffer, start)
+                kind = _checked_header(marker, length, code)
+                end = start + length
+                if len(buffer) < end:
+                    return
+                body = bytes(buffer[start + HEADER.size : end])
+                start = end
+                yield kind, body
+        finally:
+            del buffer[:start]
 
 
 def _checked_header(marker: bytes, length: int, code: int) -> MessageType:

@@ -43,8 +43,8 @@ class PeerSet:
     """All sessions.
 
     Args:
-        on_event: called synchronously on the event loop, in order. It may call `update` and `set_peers`:
-            nothing is sent to a new session before it has returned.
+        on_event: called synchronously on the event loop, in order. It may call `update`: nothing is sent
+            to a new session before it has returned. It must not call `set_peers` or `stop` itself.
         listen_port: None opens no listener.
         listen_addresses: none means every address of both families.
         started_at: when the process started (monotonic seconds): the first session to each peer within the
@@ -88,6 +88,7 @@ class PeerSet:
         self._start_all = False
         self._listening: asyncio.Task[None] | None = None
         self._released = False
+        self._stopping = False
         self._stopped = asyncio.Event()
 
     # -- configuration -----------------------------------------------------------------------------
@@ -165,13 +166,15 @@ class PeerSet:
 
     async def run(self) -> None:
         """Owns every task of every session until `stop`, or until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            self._begin_all()
-            await self._stopped.wait()
-            for task in self._running:
-                task.cancel()
-        self._tasks = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._begin_all()
+                await self._stopped.wait()
+                for task in self._running:
+                    task.cancel()
+        finally:
+            self._tasks = None
 
     def _connection_accepted(self, sock: socket.socket, address: Address) -> bool:
         for session in self._sessions.values():
@@ -192,7 +195,7 @@ class PeerSet:
         any more is no error.
         """
         session = self._sessions.get(peer)
-        if session is not None:
+        if session is not None and not self._stopping:
             session.update(changes)
 
     def release(self) -> None:
@@ -232,6 +235,7 @@ class PeerSet:
                 (RFC 8326) before.
             reason: told to the peers (RFC 9003).
         """
+        self._stopping = True
         if not graceful_restart:
             await self._withdraw(drain_seconds)
         data = shutdown_communication(reason)

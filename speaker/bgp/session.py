@@ -13,21 +13,25 @@ from functools import partial
 from typing import Any
 
 from speaker.bgp.adj_rib_in import AdjRibIn
-from speaker.bgp.adj_rib_out import AdjRibOut, Changes, count_by_family
+from speaker.bgp.adj_rib_out import AdjRibOut, Changes
 from speaker.bgp.codec_open import pack_open
 from speaker.bgp.connection import Connection
 from speaker.bgp.events import SessionEvent, SessionEventKind
-from speaker.bgp.fsm import Event, Fsm, Occurrence
+from speaker.bgp.fsm import Fsm
+from speaker.bgp.fsm_alphabet import Event, Occurrence
 from speaker.bgp.messages import Notification, OpenMessage, UpdateMessage
 from speaker.bgp.negotiation import Negotiated
 from speaker.bgp.packing import fits, pack_end_of_rib, pack_routes, pack_withdrawals
-from speaker.bgp.transport import Slice
+from speaker.bgp.transport import Slice, Transport
 from speaker.model.peer import Peer, SessionFacts, SessionState, SessionStatus
 from speaker.model.prefix import Family, Prefix
 from speaker.model.route import Route
 
 _PREFIXES_PER_SLICE = 1000
 """How many prefixes one turn of the event loop packs: some 5 ms."""
+
+_MOST_CONNECTIONS = 8
+"""How many TCP connections a peer may have here at once, those that are just ending included."""
 
 
 # The states of a machine whose connection has ended.
@@ -89,6 +93,7 @@ class Session:
         self._flaps = 0
         self._peer_restarts = False
         self._stopped = False
+        self._served = 0
 
     # -- what the set of peers asks ----------------------------------------------------------------
 
@@ -110,9 +115,9 @@ class Session:
             facts=self.facts,
             established_at=self._established_at,
             last_error=self._last_error,
-            advertised=count_by_family(self.rib_out.sent),
+            advertised=self.rib_out.counts,
             pending=self.rib_out.pending,
-            received=count_by_family(self.rib_in.routes),
+            received=self.rib_in.counts,
             flaps=self._flaps,
         )
 
@@ -153,6 +158,8 @@ class Session:
         if main is None or main.state is SessionState.IDLE:
             # "In this state, BGP FSM refuses all incoming BGP connections for this peer." (§8.2.2)
             return False
+        if self._served >= _MOST_CONNECTIONS:
+            return False
         if main.state is SessionState.ESTABLISHED and self._peer_restarts:
             # RFC 4724 §4.2: the new connection is the sign of a restart; the old one is closed without
             # a NOTIFICATION, and the session goes on over the new one.
@@ -186,6 +193,14 @@ class Session:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` beside everything else."""
         return self._around.spawn(work)
+
+    def serve(self, transport: Transport) -> None:
+        """Runs a TCP connection until it has ended, which may be a moment after the machine let it go."""
+        self._served += 1
+        self.spawn(transport.run()).add_done_callback(self._connection_ended)
+
+    def _connection_ended(self, _task: asyncio.Task[None]) -> None:
+        self._served -= 1
 
     def open_socket(self, family: socket.AddressFamily) -> socket.socket:
         """A TCP socket toward the peer."""

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from speaker.bgp.fsm import StartTimer, Timer
+from speaker.bgp.fsm_alphabet import StartTimer, Timer
 
 
 class Timers:

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import click
 
+from annotations.problems import bounded
 from speaker.cli.tables import render
 from speaker.errors import UsageError
-from speaker.log import escaped
 from speaker.model.objects import Kind
 from speaker.settings.process_flags import CONTROL_SOCKET
 
@@ -79,11 +79,12 @@ def object_named(kind: str, name: str) -> dict[str, str]:
     found = _KINDS.get(lowered) or _KINDS.get(lowered.removesuffix("s"))
     if found is None:
         known = ", ".join(kind.value for kind in Kind)
-        raise UsageError(f"there is no kind {escaped(kind)[:80]} here; the kinds are {known}")
-    if found in _CLUSTER_SCOPED:
-        return {"kind": found.value, "namespace": "", "name": name}
-    namespace, _, bare = name.rpartition("/")
-    return {"kind": found.value, "namespace": namespace or "default", "name": bare}
+        raise UsageError(f"there is no kind {bounded(kind)}; write {known}")
+    scoped = found in _CLUSTER_SCOPED
+    namespace, slash, bare = name.rpartition("/")
+    if not bare or "/" in namespace or (slash and (scoped or not namespace)):
+        raise UsageError(f"{bounded(name)!r} is no name; write {'NAME' if scoped else '[NAMESPACE/]NAME'}")
+    return {"kind": found.value, "namespace": "" if scoped else namespace or "default", "name": bare}
 
 
 def ask(path: str, request: dict[str, str]) -> object:

@@ -5,10 +5,14 @@ stay texts here, so that every problem with them can be told at once.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import click
 
 from speaker.settings import FLAGS, Flag, Group
+
+HELPFUL_GROUPS = tuple(group for group in Group if group is not Group.ACCEPTED)
+"""What help lists; the reference page has the rest too."""
 
 _BY_SPELLING = {f"--{flag.name}".replace("_", "-"): flag for flag in FLAGS} | {
     f"-{flag.short}": flag for flag in FLAGS if flag.short
@@ -39,7 +43,7 @@ def _one_spelling(argument: str, following: Iterator[str]) -> Iterator[str]:
         yield f"--{flag.name}={text if equals else 'true'}"
     else:
         yield f"--{flag.name}"
-        yield from (text for text, _ in zip(following, range(1), strict=False))
+        yield from islice(following, 1)
 
 
 def parameter_name(flag: Flag[object]) -> str:
@@ -76,7 +80,7 @@ class FlagCommand(click.Command):
         shown: the groups that `--help` lists; the others are taken all the same.
     """
 
-    def __init__(self, *args: object, shown: Sequence[Group] = tuple(Group), **kwargs: object) -> None:
+    def __init__(self, *args: object, shown: Sequence[Group] = HELPFUL_GROUPS, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # click's own signature
         self._shown = shown
         self.params += [FlagOption(flag, hidden=flag.group not in shown) for flag in FLAGS]

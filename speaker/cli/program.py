@@ -6,19 +6,29 @@ error (or one line for each of several problems), never in a traceback.
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
 import speaker
-from speaker.cli.control_commands import explain, routes, status
-from speaker.cli.plan_command import plan
-from speaker.cli.run_command import run
+from annotations.problems import bounded
 from speaker.errors import SpeakerError, UsageError
-from speaker.settings.collect import shown
 
 INTERRUPTED = 130
 """The exit status of a program that SIGINT ended, as shells count it."""
+
+LONGEST_SENTENCE = 400
+
+COMMANDS = {
+    "run": ("run_command", "Advertise this node's routes until SIGTERM."),
+    "plan": ("plan_command", "Show what each node would advertise, and what not and why."),
+    "status": ("control_commands", "Show the running speaker: its sessions and its sources."),
+    "routes": ("control_commands", "Show the routes that each peer should hear."),
+    "explain": ("control_commands", "Show why an object is published or not."),
+    "version": ("program", "Print the version."),
+}
+"""Each command's module and summary: only the module of the command that runs is imported."""
 
 
 class Program(click.Group):
@@ -30,25 +40,38 @@ class Program(click.Group):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands' names, the most used first."""
+        del ctx
+        return list(COMMANDS)
 
-@click.group(
-    cls=Program,
-    help="Publish the addresses of a Kubernetes cluster to BGP routers, as kubectl annotate asks.",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of this name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"speaker.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands with their summaries, importing none of them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.command(
+    cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
 @click.version_option(speaker.__version__, prog_name="kube-route-speaker", message="%(prog)s %(version)s")
 def program() -> None:
-    """Hold the commands together."""
+    """Publish the addresses of a Kubernetes cluster to BGP routers, as kubectl annotate asks."""
 
 
-@program.command()
+@click.command()
 def version() -> None:
     """Print the version."""
     click.echo(f"kube-route-speaker {speaker.__version__}")
-
-
-for _command in (run, plan, status, routes, explain):
-    program.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -79,11 +102,12 @@ def exit_status(arguments: Sequence[str]) -> int:
 
 
 def _sentence(error: click.ClickException) -> str:
-    """What click found wrong, in our words."""
+    """What click found wrong, with the nearest flag where one is unknown."""
     if isinstance(error, click.NoSuchOption):
         near = f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""
-        return f"there is no flag {shown(error.option_name)}{near}"
-    return error.format_message()
+        return f"there is no flag {bounded(error.option_name)}{near}"
+    message = bounded(error.format_message(), LONGEST_SENTENCE).removesuffix(".")
+    return message[:1].lower() + message[1:]
 
 
 def _tell(text: str) -> None:

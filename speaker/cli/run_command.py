@@ -27,7 +27,7 @@ def run(**parameters: object) -> int:
     settings = with_password_read(settings_from(given_flags(parameters), os.environ))
     log.configure(settings.log_level, settings.log_format)
     for notice in settings.notices:
-        _log.warning("settings notice", extra={"notice": notice})
+        _log.warning("notice about the flags", extra={"notice": notice})
     # Kubernetes, BGP and netlink take ten times as long to import as everything before.
     from speaker import daemon  # noqa: PLC0415
 

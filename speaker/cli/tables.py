@@ -3,6 +3,7 @@
 Knows shapes, no meaning: what is shown, and in which order, is said by who answers.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from speaker.log import escaped
@@ -27,11 +28,11 @@ def _lines(value: object) -> Iterator[str]:
 def _pairs(value: Mapping[str, object]) -> Iterator[str]:
     """Plain values first, one a line; then what is nested, each under its name."""
     nested = {key: item for key, item in value.items() if isinstance(item, Mapping | list) and item}
-    for key, item in value.items():
-        if key not in nested:
-            yield f"{heading(key)}: {cell(item)}"
-    for key, item in nested.items():
-        yield ""
+    plain = [f"{heading(key)}: {field(key, item)}" for key, item in value.items() if key not in nested]
+    yield from plain
+    for number, (key, item) in enumerate(nested.items()):
+        if plain or number:
+            yield ""
         yield f"{heading(key)}:"
         yield from (f"{GAP}{line}".rstrip() for line in _lines(item))
 
@@ -43,7 +44,7 @@ def table(rows: Sequence[object]) -> Iterator[str]:
         yield from (cell(row) for row in rows)
         return
     columns = list(dict.fromkeys(key for row in mappings for key in row))
-    cells = [[cell(row.get(column)) for column in columns] for row in mappings]
+    cells = [[field(column, row.get(column)) for column in columns] for row in mappings]
     cells.insert(0, [heading(column).upper() for column in columns])
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
     for row in cells:
@@ -54,6 +55,13 @@ def heading(key: str) -> str:
     """A key as a heading: `last_error` is `Last error`."""
     words = key.replace("_", " ")
     return escaped(words[:1].upper() + words[1:])
+
+
+def field(key: str, value: object) -> str:
+    """The value of one key; what ends in `_at` is a moment, in seconds since the epoch."""
+    if key.endswith("_at") and isinstance(value, int | float):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value))
+    return cell(value)
 
 
 def cell(value: object) -> str:

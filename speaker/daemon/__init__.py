@@ -18,21 +18,24 @@ _log = logging.getLogger(__name__)
 def run(settings: Settings) -> int:
     """Run the speaker until SIGTERM or SIGINT; returns the exit status (0, or 1 for a failure)."""
     try:
-        asyncio.run(Speaker(settings).run())
-    except* SpeakerError as group:
-        for error in _leaves(group):
-            _log.error("stopped", extra={"reason": str(error)})  # noqa: TRY400 # one sentence, no traceback
-        return 1
-    except* Exception as group:  # the one broad except: say it once, end, be restarted
-        for error in _leaves(group):
-            _log.critical("stopped by a defect", exc_info=error)
+        asyncio.run(_run(settings))
+    except Exception as error:  # noqa: BLE001 # the one broad except: say it once, end, be restarted
+        for each in _leaves(error):
+            if isinstance(each, SpeakerError):
+                _log.error("stopped", extra={"reason": str(each)})
+            else:
+                _log.critical("stopped by a defect", exc_info=each)
         return 1
     return 0
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+async def _run(settings: Settings) -> None:
+    # Built inside the loop: its parts take hold of the running loop.
+    await Speaker(settings).run()
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
     """The exceptions inside nested groups, in order."""
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return found
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [error]

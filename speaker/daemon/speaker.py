@@ -6,29 +6,34 @@ sent, before every source has listed once: unknown is not empty.
 """
 
 import asyncio
-import contextlib
+import logging
 import signal
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from typing import Any
 
 from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
 from speaker.clock import Clock, SystemClock
 from speaker.cluster import Cluster, SourceHealth
 from speaker.control import ControlServer
 from speaker.daemon.answers import Answers
-from speaker.daemon.host import host_view
+from speaker.daemon.host import host_view, refused_sources
+from speaker.daemon.readiness import readiness
 from speaker.daemon.reporting import Reporter
-from speaker.daemon.stopping import Stop, decide_stop
-from speaker.health import HealthServer
-from speaker.kernel import HostFacts, Kernel
+from speaker.daemon.stopping import decide_stop
+from speaker.errors import HostError
+from speaker.health import Check, HealthServer
+from speaker.kernel import HostFacts, Kernel, uptime_seconds
 from speaker.metrics import Metrics
 from speaker.model.objects import Change
-from speaker.model.peer import SessionState
+from speaker.model.peer import SessionFacts
+from speaker.model.policy import HostView
 from speaker.routing.reconcile import Reconciler
 from speaker.settings import Settings
 
-OBJECTS_PER_SLICE = 200
+OBJECTS_PER_SLICE = 100
 """How many objects one slice recomputes before the event loop turns: well under 10 ms."""
+
+_log = logging.getLogger(__name__)
 
 
 class Speaker:
@@ -43,23 +48,29 @@ class Speaker:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._peers = settings.peers()
-        self._policy = settings.publication_policy()
+        self._established: dict[str, SessionFacts] = {}
         self._dirty = asyncio.Event()
         self._stop_asked = asyncio.Event()
-        self._in_sync = False
         self._metrics = Metrics(node=settings.node_name)
         self._kernel = Kernel(on_change=self._host_changed)
         self._cluster = Cluster(
             settings.cluster_config(), on_changes=self._cluster_changed, on_health=self._source_changed
         )
+        restart = settings.graceful_restart
         self._sessions = PeerSet(
             on_event=self._session_event,
             listen_port=settings.listen_port,
             started_at=self._clock.monotonic(),
+            # RFC 4724 §4.2: the F bit says that forwarding state was preserved; a reboot preserves none.
+            forwarding_preserved=restart is None or uptime_seconds() >= restart.restart_time_seconds,
         )
-        self._reporter = Reporter(settings.node_name, self._metrics, self._cluster.events)
-        self._host = host_view(settings, self._peers, None, {})
-        self._reconciler = Reconciler(self._policy, self._host)
+        self._started_at = self._clock.monotonic()
+        self._reconciler = Reconciler(settings.publication_policy(), self._host_view(None))
+        self._reporter = Reporter(self._metrics, self._cluster.events)
+        self._answers = Answers(settings.node_name, self._sessions, self._cluster, self._reconciler)
+        self._facts: HostFacts | None = None
+
+    # -- life ------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Run until asked to stop; raises SpeakerError when the speaker cannot do its work."""
@@ -69,17 +80,128 @@ class Speaker:
         self._sessions.set_peers(self._peers)
         self._kernel.set_peers({peer.name: peer.address for peer in self._peers})
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(part, name=name)
-                for name, part in (
-                    ("kernel", self._kernel.run()),
-                    ("cluster", self._cluster.run()),
-                    ("sessions", self._sessions.run()),
-                    ("reconcile", self._reconcile()),
-                    *self._servers(),
-                )
-            ]
+            running = [tasks.create_task(part, name=name) for name, part in self._parts()]
             await self._stop_asked.wait()
             await self._stop()
             for task in running:
                 task.cancel()
+
+    def _parts(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """Everything that runs beside the others, by name."""
+        yield "kernel", self._kernel.run()
+        yield "sessions", self._sessions.run()
+        yield "cluster", self._cluster.run()
+        yield "reconcile", self._reconcile()
+        yield "reporter", self._reporter.run()
+        settings = self._settings
+        if settings.metrics_address is not None:
+            server = HealthServer(
+                settings.metrics_address,
+                settings.metrics_port,
+                readiness=self._readiness,
+                render_metrics=self._render_metrics,
+                clock=self._clock,
+            )
+            yield "health", server.run()
+        if settings.control_socket is not None:
+            yield "control", self._serve_control(settings.control_socket)
+
+    async def _serve_control(self, path: str) -> None:
+        """Serve `speaker status` and its kin; without the socket the routes still matter more."""
+        try:
+            await ControlServer(path, self._answers.commands()).run()
+        except HostError as error:
+            _log.error("control socket is not served", extra={"reason": str(error)})
+
+    async def _stop(self) -> None:
+        stop = await decide_stop(self._settings, self._cluster)
+        _log.info("stopping", extra={"graceful_restart": stop.graceful_restart, "reason": stop.reason})
+        await self._sessions.stop(
+            graceful_restart=stop.graceful_restart,
+            drain_seconds=self._settings.drain_seconds,
+            reason=stop.reason,
+        )
+        self._reporter.flush()
+        _log.info("stopped", extra={"reason": stop.reason})
+
+    # -- the loop --------------------------------------------------------------------------------------
+
+    async def _reconcile(self) -> None:
+        await self._kernel.wait_ready()
+        if self._settings.graceful_restart is not None:
+            # Peers keep the routes of before while they wait for our End-of-RIB, which waits for `release`.
+            self._sessions.start()
+        await self._cluster.wait_in_sync()
+        await self._recompute()
+        self._hand_over()
+        self._sessions.release()
+        self._sessions.start()
+        _log.info("in sync")
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            await self._recompute()
+            self._hand_over()
+
+    async def _recompute(self) -> None:
+        started = self._clock.monotonic()
+        done = self._reconciler.recompute(OBJECTS_PER_SLICE)
+        while not done:
+            await asyncio.sleep(0)
+            done = self._reconciler.recompute(OBJECTS_PER_SLICE)
+        self._metrics.observe_reconcile(self._clock.monotonic() - started)
+
+    def _hand_over(self) -> None:
+        """Give each session what has changed for it, and say so."""
+        changes = self._reconciler.take_changes()
+        for peer, routes in changes.items():
+            self._sessions.update(peer, routes)
+        self._reporter.routes_changed(changes, self._reconciler.take_explanations())
+
+    # -- what changes ----------------------------------------------------------------------------------
+
+    def _cluster_changed(self, changes: Sequence[Change]) -> None:
+        self._reconciler.apply(changes)
+        self._dirty.set()
+
+    def _source_changed(self, health: SourceHealth) -> None:
+        self._reporter.source_changed(health)
+
+    def _host_changed(self, facts: HostFacts) -> None:
+        for peer, source in refused_sources(self._settings, facts.sources).items():
+            _log.warning(
+                "source address is not allowed",
+                extra={"peer": peer, "source": str(source), "flag": "--allowed-source-addresses"},
+            )
+        self._facts = facts
+        self._host_is_now()
+
+    def _session_event(self, event: SessionEvent) -> None:
+        self._reporter.session_event(event)
+        if event.kind is SessionEventKind.ESTABLISHED and event.facts is not None:
+            self._established[event.peer] = event.facts
+            self._host_is_now()
+        elif event.kind is SessionEventKind.CLOSED:
+            self._established.pop(event.peer, None)
+            self._host_is_now()
+
+    def _host_is_now(self) -> None:
+        self._reconciler.set_host(self._host_view(self._facts))
+        self._dirty.set()
+
+    def _host_view(self, facts: HostFacts | None) -> HostView:
+        return host_view(self._settings, self._peers, facts, self._established)
+
+    # -- what is asked ---------------------------------------------------------------------------------
+
+    def _readiness(self) -> Iterable[Check]:
+        running_seconds = self._clock.monotonic() - self._started_at
+        return readiness(self._cluster.health(), self._sessions.sessions(), running_seconds)
+
+    def _render_metrics(self) -> bytes:
+        self._metrics.record_sessions(self._sessions.sessions())
+        self._metrics.record_exclusions(self._reconciler.exclusion_counts())
+        self._metrics.record_sources(
+            {health.name: health for health in self._cluster.health()}, in_sync=self._cluster.in_sync
+        )
+        return self._metrics.render()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from speaker.cluster import Cluster
 from speaker.errors import ClusterError
 from speaker.model.objects import Kind, NodeView
+from speaker.model.policy import PublicationPolicy
 from speaker.settings import Settings, ShutdownMode
 
 LOOK_SECONDS = 1.0
@@ -30,7 +31,7 @@ async def decide_stop(settings: Settings, cluster: Cluster) -> Stop:
     """Choose by `--shutdown`; `auto` looks at the cluster first. Never raises."""
     if settings.shutdown is ShutdownMode.WITHDRAW:
         return Stop(graceful_restart=False, reason="--shutdown=withdraw")
-    if not settings.graceful_restart:
+    if settings.graceful_restart is None:
         return Stop(graceful_restart=False, reason="graceful restart is off")
     if settings.shutdown is ShutdownMode.GRACEFUL_RESTART:
         return Stop(graceful_restart=True, reason="--shutdown=graceful-restart")
@@ -50,19 +51,27 @@ async def _planned_end(settings: Settings, cluster: Cluster) -> str:
     view = await cluster.get_fresh(Kind.NODE, "", settings.node_name, LOOK_SECONDS)
     if not isinstance(view, NodeView):
         return "the Node is gone"
-    if view.deleting:
+    return _node_leaves(view, settings.publication_policy()) or await _daemonset_leaves(settings, cluster)
+
+
+def _node_leaves(node: NodeView, policy: PublicationPolicy) -> str:
+    """Why the node itself ends its part, or ""."""
+    if node.deleting:
         return "the Node is being deleted"
-    if view.shutting_down:
+    if node.shutting_down:
         return "the node is shutting down"
-    policy = settings.publication_policy()
-    if policy.node_label is not None and view.labels.get(policy.node_label[0]) != policy.node_label[1]:
+    if policy.node_label is not None and node.labels.get(policy.node_label[0]) != policy.node_label[1]:
         return "the Node no longer carries the label that chooses speakers"
-    if policy.drain_on_cordon and view.unschedulable:
+    if policy.drain_on_cordon and node.unschedulable:
         return "the Node is cordoned"
-    if settings.pod_namespace and settings.daemonset_name:
-        deleting = await cluster.get_daemonset_deleting(
-            settings.pod_namespace, settings.daemonset_name, LOOK_SECONDS
-        )
-        if deleting:
-            return "the DaemonSet is being deleted"
     return ""
+
+
+async def _daemonset_leaves(settings: Settings, cluster: Cluster) -> str:
+    """Why the speaker's own DaemonSet ends, or "" (also where its name is not known)."""
+    if not settings.pod_namespace or not settings.daemonset_name:
+        return ""
+    deleting = await cluster.get_daemonset_deleting(
+        settings.pod_namespace, settings.daemonset_name, LOOK_SECONDS
+    )
+    return "the DaemonSet is being deleted" if deleting else ""

@@ -1,57 +1,28 @@
-"""Questions to the kernel's routing tables over rtnetlink, and the socket that says they changed.
+"""Netlink sockets, and the framing of what comes out of them (netlink(7)).
 
-Knows the messages of rtnetlink(7); pyroute2 is the codec, the sockets are ours: they can belong to
-any network namespace, survive an overrun and never fork. Knows nothing of peers or BGP.
+The sockets are plain ones: they can belong to any network namespace, survive an overrun and never
+fork. Knows nothing of what the messages mean.
 """
 
 import errno
-import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, IPv6Address
-from typing import Self
-
-from pyroute2.netlink import (
-    NLM_F_DUMP,
-    NLM_F_DUMP_INTR,
-    NLM_F_REQUEST,
-    NLMSG_DONE,
-    NLMSG_ERROR,
-)
-from pyroute2.netlink.rtnl import (
-    RTM_DELADDR,
-    RTM_GETADDR,
-    RTM_GETLINK,
-    RTM_GETROUTE,
-    RTM_NEWADDR,
-)
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from speaker.errors import HostError
-from speaker.model.prefix import Address
 
 SocketFactory = Callable[[], socket.socket]
 """Gives a fresh, unbound NETLINK_ROUTE socket of the network namespace to look at."""
 
+HEADER = struct.Struct("=IHHII")
+"""nlmsghdr: length, type, flags, sequence, port."""
+
 _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
-# rtnetlink groups: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE,
-# NEXTHOP. Links are among them because an interface that goes down takes its IPv4 routes along
-# without a single RTM_DELROUTE.
+# LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, NEXTHOP. Links are
+# among them because one that goes down takes its IPv4 routes along without a single RTM_DELROUTE.
 _GROUPS = (1, 5, 7, 8, 9, 11, 19, 32)
-
-_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
-_IFADDRMSG = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, interface index
-_ATTRIBUTE = struct.Struct("=HH")  # length, type
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
-_IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x40
-_RTN_UNICAST, _RTN_LOCAL = 1, 2
-_READ_BYTES = 65536
 _RECEIVE_BUFFER_BYTES = 1 << 20
-
-ADDRESS_EVENTS = frozenset({RTM_NEWADDR, RTM_DELADDR})
 
 
 def open_socket() -> socket.socket:
@@ -73,6 +44,8 @@ def open_monitor(factory: SocketFactory) -> socket.socket:
         # More room is fewer overruns; an overrun costs one more reading and loses nothing, so the
         # privileged option (SO_RCVBUFFORCE) is not worth a capability.
         monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        # Without an identity of its own a socket hears nothing: the kernel's is the same, zero.
+        monitor.bind((0, 0))
         for group in _GROUPS:
             _join(monitor, group)
         monitor.setblocking(False)
@@ -96,159 +69,12 @@ def unavailable(error: OSError) -> HostError:
     return HostError(f"cannot read this host's addresses and routes over netlink: {error.strerror or error}")
 
 
-def message_types(datagram: memoryview) -> Iterator[int]:
-    """The types of the messages in one datagram; a damaged one ends it."""
-    for message_type, _, _ in _messages(datagram):
-        yield message_type
-
-
-def _messages(datagram: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """(type, flags, payload) of each message."""
+def messages(datagram: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """(type, flags, payload) of each message in one datagram; a damaged one ends it."""
     offset = 0
-    while offset + _HEADER.size <= len(datagram):
-        length, message_type, flags, _, _ = _HEADER.unpack_from(datagram, offset)
-        if length < _HEADER.size or offset + length > len(datagram):
+    while offset + HEADER.size <= len(datagram):
+        length, message_type, flags, _, _ = HEADER.unpack_from(datagram, offset)
+        if length < HEADER.size or offset + length > len(datagram):
             return
-        yield message_type, flags, datagram[offset + _HEADER.size : offset + length]
+        yield message_type, flags, datagram[offset + HEADER.size : offset + length]
         offset += (length + 3) & ~3
-
-
-class Conversation:
-    """One reading of the tables over a socket of its own, so that no stale answer is ever met.
-
-    The kernel answers within `send`: what it has to say is in the socket's queue when the call
-    returns, so that every method takes microseconds and none waits.
-    """
-
-    def __init__(self, factory: SocketFactory) -> None:
-        try:
-            self._socket = factory()
-        except OSError as error:
-            raise unavailable(error) from error
-        self._socket.setblocking(False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def addresses(self) -> Iterator[set[Address]]:
-        """The usable local addresses, in portions of a few hundred.
-
-        The portions are decoded here and not by pyroute2: with kube-proxy in IPVS mode each
-        Service address is a local address, and ten thousand of them must not stall the caller.
-
-        Raises:
-            HostError: the kernel refuses.
-            InterruptedError: the table changed under the reading; read again.
-        """
-        self._send(
-            _HEADER.pack(_HEADER.size + _IFADDRMSG.size, RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
-            + _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        )
-        while True:
-            portion: set[Address] = set()
-            for message_type, flags, payload in _messages(self._receive()):
-                if flags & NLM_F_DUMP_INTR:
-                    raise InterruptedError(errno.EINTR, "the addresses changed while they were read")
-                if message_type == NLMSG_DONE:
-                    yield portion
-                    return
-                if message_type == NLMSG_ERROR:
-                    raise unavailable(_error(payload))
-                if message_type == RTM_NEWADDR and (address := _address(payload)) is not None:
-                    portion.add(address)
-            yield portion
-
-    def source_toward(self, destination: Address) -> Address | None:
-        """The source address the kernel would choose toward `destination`; None without a route.
-
-        A link-local destination needs its scope (interface name or index), which the source
-        address then carries too.
-
-        Raises:
-            HostError: the kernel does not answer.
-        """
-        scope = getattr(destination, "scope_id", None)
-        request = rtmsg()
-        request["family"] = socket.AF_INET if destination.version == 4 else socket.AF_INET6
-        request["dst_len"] = destination.max_prefixlen
-        request["attrs"] = [("RTA_DST", str(destination).partition("%")[0])]
-        if scope is not None:
-            index = self._link_index(scope)
-            if index is None:
-                return None
-            request["attrs"].append(("RTA_OIF", index))
-        answer = self._ask(request, RTM_GETROUTE)
-        if answer is None:
-            return None
-        route = rtmsg(answer)
-        route.decode()
-        source = route.get_attr("RTA_PREFSRC")
-        if source is None or route["type"] not in (_RTN_UNICAST, _RTN_LOCAL):
-            return None
-        if isinstance(destination, IPv4Address):
-            return IPv4Address(source)
-        found = IPv6Address(source)
-        return IPv6Address(f"{found}%{scope}") if found.is_link_local and scope else found
-
-    def _link_index(self, scope: str) -> int | None:
-        if scope.isdecimal():
-            return int(scope)
-        request = ifinfmsg()
-        request["attrs"] = [("IFLA_IFNAME", scope)]
-        answer = self._ask(request, RTM_GETLINK)
-        if answer is None:
-            return None
-        link = ifinfmsg(answer)
-        link.decode()
-        return int(link["index"])
-
-    def _ask(self, request: rtmsg | ifinfmsg, message_type: int) -> bytes | None:
-        """The kernel's answer to a question about one thing, or None when it says there is none."""
-        request["header"]["type"] = message_type
-        request["header"]["flags"] = NLM_F_REQUEST
-        request.encode()
-        self._send(bytes(request.data))
-        answer = self._receive()
-        return None if _HEADER.unpack_from(answer)[1] == NLMSG_ERROR else bytes(answer)
-
-    def _send(self, request: bytes) -> None:
-        try:
-            self._socket.sendto(request, (0, 0))
-        except OSError as error:
-            raise unavailable(error) from error
-
-    def _receive(self) -> memoryview:
-        try:
-            return memoryview(self._socket.recv(_READ_BYTES))
-        except OSError as error:
-            raise unavailable(error) from error
-
-
-def _error(payload: memoryview) -> OSError:
-    number = -struct.unpack_from("=i", payload)[0]
-    return OSError(number, os.strerror(number))
-
-
-def _address(payload: memoryview) -> Address | None:
-    """The address of one RTM_NEWADDR; None when it cannot be used yet."""
-    family, _, flags, _, _ = _IFADDRMSG.unpack_from(payload)
-    found: dict[int, memoryview] = {}
-    offset = _IFADDRMSG.size
-    while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind] = payload[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3
-    if _IFA_FLAGS in found:
-        flags = struct.unpack_from("=I", found[_IFA_FLAGS])[0]
-    if flags & _IFA_F_DADFAILED or (flags & _IFA_F_TENTATIVE and not flags & _IFA_F_OPTIMISTIC):
-        return None
-    # On a point-to-point link IFA_ADDRESS is the other end, IFA_LOCAL ours.
-    octets = found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS))
-    if octets is None or family not in (socket.AF_INET, socket.AF_INET6):
-        return None
-    return IPv4Address(bytes(octets)) if family == socket.AF_INET else IPv6Address(bytes(octets))

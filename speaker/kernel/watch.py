@@ -14,14 +14,8 @@ from types import MappingProxyType
 
 from speaker.errors import HostError
 from speaker.kernel.facts import HostFacts, uptime_seconds
-from speaker.kernel.netlink import (
-    ADDRESS_EVENTS,
-    Conversation,
-    SocketFactory,
-    message_types,
-    open_monitor,
-    open_socket,
-)
+from speaker.kernel.netlink import SocketFactory, messages, open_monitor, open_socket, unavailable
+from speaker.kernel.tables import ADDRESS_EVENTS, Conversation
 from speaker.model.prefix import Address
 
 _LOG = logging.getLogger(__name__)
@@ -55,6 +49,7 @@ class Kernel:
         self._addresses_changed = True
         self._known = asyncio.Event()
         self._facts: HostFacts | None = None
+        self._failure: HostError | None = None
         self._boot_time_seconds = time.time() - uptime_seconds()
         self._buffer = bytearray(_DATAGRAM_BYTES)
 
@@ -76,8 +71,8 @@ class Kernel:
         """Watch until cancelled.
 
         Raises:
-            HostError: netlink is not there when the watch begins. Later failures are logged and
-                tried again, and the last facts stand meanwhile.
+            HostError: netlink is not there when the watch begins, or the events end. A reading that
+                fails later is logged and tried again, and the last facts stand meanwhile.
         """
         monitor = open_monitor(self._factory)
         loop = asyncio.get_running_loop()
@@ -86,6 +81,8 @@ class Kernel:
             self._changed.set()
             while True:
                 await self._changed.wait()
+                if self._failure is not None:
+                    raise self._failure
                 await asyncio.sleep(SETTLE_SECONDS if self._facts else 0)
                 await self._refresh()
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -103,10 +100,14 @@ class Kernel:
                 return
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
-                    raise
+                    # Without events the facts would grow old in silence.
+                    self._failure = unavailable(error)
+                    asyncio.get_running_loop().remove_reader(monitor)
+                    self._changed.set()
+                    return
                 self._addresses_changed = True
             else:
-                if not ADDRESS_EVENTS.isdisjoint(message_types(view[:length])):
+                if any(message_type in ADDRESS_EVENTS for message_type, _, _ in messages(view[:length])):
                     self._addresses_changed = True
             self._changed.set()
 

@@ -238,8 +238,8 @@ SHUTDOWN: Flag[str] = Flag(
     reader=one("mode", choice("auto", "withdraw", "graceful-restart")),
     help=(
         "What SIGTERM does. withdraw: withdraw every route, then close the sessions. graceful-restart:"
-        " close the connections and let the peers keep the routes. auto: the second where graceful restart"
-        " is on and the node is still chosen, otherwise the first."
+        " close the connections and let the peers keep the routes. auto: graceful-restart where"
+        " --graceful-restart is on and the node is still chosen, otherwise withdraw."
     ),
     default="auto",
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
+from annotations.problems import bounded
 from speaker.model.peer import GracefulRestart, Password
 from speaker.model.policy import PodCidrSource, PublicationPolicy
 from speaker.model.prefix import Address, Family
@@ -11,7 +12,7 @@ from speaker.settings import process_flags as process
 from speaker.settings import publication_flags as publication
 from speaker.settings import readers
 from speaker.settings.checks import check, last_of_each_family, notices
-from speaker.settings.collect import Values, shown
+from speaker.settings.collect import LONGEST_SHOWN, Values
 from speaker.settings.go_values import elements
 from speaker.settings.settings import PodScope, Settings, ShutdownMode
 from speaker.settings.table import FLAGS
@@ -107,7 +108,7 @@ def _pod_ips(values: Values, environ: Mapping[str, str]) -> tuple[Address, ...]:
     try:
         return tuple(readers.address(element) for element in elements(text))
     except ValueError as error:
-        values.problems.append(f"{name}={shown(text)}: {error}")
+        values.problems.append(f"{name}={bounded(text, LONGEST_SHOWN)}: {error}")
         return ()
 
 

@@ -7,10 +7,11 @@ that the log shows once while the speaker runs on.
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
+from annotations.problems import bounded
 from speaker.model.prefix import Address, family_of
 from speaker.settings import bgp_flags as bgp
 from speaker.settings import process_flags as process
-from speaker.settings.collect import Values, shown
+from speaker.settings.collect import LONGEST_SHOWN, Values
 from speaker.settings.flag import ENVIRONMENT_PREFIX, Flag
 from speaker.settings.table import FLAGS
 
@@ -126,5 +127,5 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
         if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            sentences.append(f"the environment variable {shown(name)} is no flag's{hint}")
+            sentences.append(f"the environment variable {bounded(name, LONGEST_SHOWN)} is no flag's{hint}")
     return sentences

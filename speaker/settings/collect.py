@@ -7,6 +7,7 @@ then the default. Knows nothing of what a value is used for, and reads nothing b
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar, cast
 
+from annotations.problems import bounded
 from speaker.errors import UsageError
 from speaker.settings.flag import Flag
 
@@ -14,12 +15,6 @@ T = TypeVar("T")
 
 LONGEST_SHOWN = 80
 """How many characters of a wrong value a message repeats."""
-
-
-def shown(text: str) -> str:
-    """`text` as a message may repeat it: bounded, and without control characters."""
-    plain = "".join(character if character.isprintable() else "?" for character in text)
-    return plain if len(plain) <= LONGEST_SHOWN else plain[: LONGEST_SHOWN - 1] + "…"
 
 
 def texts_of(given: object) -> tuple[str, ...]:
@@ -91,7 +86,9 @@ class Values:
             if flag.required:
                 self.missing(" or ".join((f"--{flag.name}", *flag.environment)))
             return flag.reader.read(default)
-        self._sources[flag.name] = origin if flag.secret else f"{origin}={shown(','.join(texts))}"
+        self._sources[flag.name] = (
+            origin if flag.secret else f"{origin}={bounded(','.join(texts), LONGEST_SHOWN)}"
+        )
         try:
             return flag.reader.read(texts)
         except ValueError as error:

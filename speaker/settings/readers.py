@@ -12,6 +12,7 @@ from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Generic, TypeVar
 
+from annotations import values
 from speaker.model import prefix as prefixes
 from speaker.settings import go_values
 
@@ -164,27 +165,10 @@ def prefix(text: str) -> prefixes.Prefix:
     return loose
 
 
-WELL_KNOWN_COMMUNITIES = frozenset(
-    {
-        "graceful-shutdown",
-        "accept-own",
-        "blackhole",
-        "no-export",
-        "no-advertise",
-        "no-export-subconfed",
-        "no-peer",
-    }
-)
-
-
 def community(text: str) -> str:
-    """A standard, large or well-known community (RFC 1997, RFC 8092); returned as it was written."""
-    parts = text.split(":")
-    limit = {2: 2**16, 3: 2**32}.get(len(parts), 0)
-    if text.lower() in WELL_KNOWN_COMMUNITIES:
-        return text.lower()
-    if not all(part.isascii() and part.isdigit() and int(part) < limit for part in parts):
-        raise ValueError("must be communities such as 65000:100, 4200000000:1:2 or no-export")
+    """One standard, large or well-known community (RFC 1997, RFC 8092), as it was written."""
+    if values.read_communities(text) is None:
+        raise ValueError("must be communities such as 65000:100, 65000:1:2 or no-export")
     return text
 
 

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from speaker.model.peer import GracefulRestart, Password, Peer
-from speaker.model.policy import PublicationPolicy
+from speaker.model.policy import PodCidrSource, PublicationPolicy
 from speaker.model.prefix import Address, Family, family_of
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class Settings:
             node_name=self.node_name,
             annotation_prefix=self.publication.annotation_prefix,
             pods_of_node_only=self.pod_scope is PodScope.NODE,
+            ipam_blocks=self.publication.announce_pod_cidr
+            and self.publication.pod_cidr_source in {PodCidrSource.AUTO, PodCidrSource.CALICO},
         )
 
     def with_password(self, password: Password) -> "Settings":

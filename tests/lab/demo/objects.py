@@ -84,7 +84,11 @@ def endpoint_slice(family: str, nodes: tuple[str, ...]) -> Manifest:
         },
         "addressType": family,
         "endpoints": [
-            {"addresses": [f"{prefix}{NODES.index(name) + 1}"], "nodeName": name, "conditions": {"ready": True}}
+            {
+                "addresses": [f"{prefix}{NODES.index(name) + 1}"],
+                "nodeName": name,
+                "conditions": {"ready": True},
+            }
             for name in nodes
         ],
         "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],

@@ -1,0 +1,230 @@
+# ruff: noqa: INP001 - a script beside the pages it writes, no package
+"""Writes docs/reference from the code, so that no page says what the code does not.
+
+python docs/generate.py           writes the pages
+python docs/generate.py --check   fails and names the pages that differ
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from annotations import values
+from annotations.keys import DEFAULT_PREFIX, keys_under
+from speaker.metrics import METRICS
+from speaker.model.publication import REASON_SENTENCES
+from speaker.settings import FLAGS, HOST_VARIABLES, Flag, Group
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Made from the code by docs/generate.py; change the code and run `make docs`. -->"
+
+KUBE_OVN = "¹"
+
+ANNOTATIONS = {
+    "policy": (
+        "anything that can be published, and its Subnet or Namespace",
+        (
+            "Whether to publish it, and from which nodes. `true`, `yes` and `cluster`: from every node."
+            " `local`: only from the node that holds the workload. `false` and `no`: not at all, even if the"
+            " Subnet or the Namespace says so. A Pod's own annotation is stronger than its Subnet's, and that"
+            " than its Namespace's; a Service's is stronger than its Namespace's."
+        ),
+        values.POLICY_EXPECTED,
+    ),
+    "communities": (
+        "as above",
+        (
+            "The communities that travel with the prefixes. On objects in a namespace only as"
+            " `--allow-attributes` and `--allowed-community` permit."
+        ),
+        values.COMMUNITIES_EXPECTED,
+    ),
+    "med": (
+        "as above",
+        "MULTI_EXIT_DISC. On objects in a namespace only as `--allow-attributes` permits.",
+        values.UINT32_EXPECTED,
+    ),
+    "local_preference": (
+        "as above",
+        "LOCAL_PREF, toward iBGP peers only. On objects in a namespace only as `--allow-attributes` permits.",
+        values.UINT32_EXPECTED,
+    ),
+    "as_path_prepend": (
+        "as above",
+        (
+            "How many times more our AS number stands in AS_PATH, toward eBGP peers only. On objects in a"
+            " namespace only as `--allow-attributes` permits."
+        ),
+        values.PREPEND_EXPECTED,
+    ),
+    "peers": (
+        "as above",
+        "The only peers that hear it. On objects in a namespace only as `--allow-attributes` permits.",
+        values.PEERS_EXPECTED,
+    ),
+    "addresses": (
+        "Service",
+        (
+            "Which addresses of a Service are meant. Its cluster IPs are published only with"
+            " `--announce-cluster-ip`, its external IPs only when named here and with"
+            " `--announce-external-ip`."
+        ),
+        values.ADDRESSES_EXPECTED,
+    ),
+}
+"""For each key of `annotations.keys.Keys`: on what it may stand, its meaning, and its values."""
+
+
+def flags_page() -> Iterable[str]:
+    """The page about flags, from the flag table."""
+    yield from _title(
+        "Flags",
+        "Of `speaker run`; `speaker plan` takes them too. Each can also be given in the environment, as"
+        " `KRS_` and its name in capitals (`--neighbor-as` is `KRS_NEIGHBOR_AS`); the command line is"
+        " stronger. Values are written as Go programs take them: durations with their unit (`90s`,"
+        " `1m30s`), booleans as `--passivemode`, `--passivemode=true` or `--passivemode=false`, lists by"
+        " comma or by repetition. All problems are told at once, with exit status 2.",
+        f"{KUBE_OVN} Kube-OVN's speaker has the flag too, with this meaning.",
+    )
+    for group in Group:
+        rows = [_flag_row(flag) for flag in FLAGS if flag.group is group]
+        yield from ("", f"## {group.value}", "")
+        yield from _table(("Flag", "Type", "Default", "Meaning"), rows)
+    yield from ("", "## Environment of the Pod", "")
+    yield from _table(("Variable", "Meaning"), [(f"`{name}`", text) for name, text in HOST_VARIABLES.items()])
+
+
+def _flag_row(flag: Flag[object]) -> Sequence[str]:
+    name = f"`--{flag.name}`" + (f", `-{flag.short}`" if flag.short else "")
+    default = flag.shown_default or (f"`{flag.default}`" if flag.default else "")
+    needs = "**required**" if flag.required else default
+    also = "".join(f" Also `{variable}`." for variable in flag.environment)
+    refused = f" Refused: {flag.unsupported}." if flag.unsupported else ""
+    return (
+        name + (KUBE_OVN if flag.from_kube_ovn else ""),
+        flag.reader.kind,
+        needs,
+        flag.help + also + refused,
+    )
+
+
+def annotations_page() -> Iterable[str]:
+    """The page about annotations, from their keys and values."""
+    yield from _title(
+        "Annotations",
+        f"Every key stands under a prefix, `{DEFAULT_PREFIX}` unless `--annotation-prefix` says otherwise."
+        " Removing an annotation withdraws what it published. A value that cannot be understood counts as"
+        " not written: the speaker says so in its log, in an Event on the object and in `speaker explain`.",
+    )
+    keys = keys_under(DEFAULT_PREFIX)
+    rows = []
+    for field, (objects, meaning, expected) in ANNOTATIONS.items():
+        rows.append((f"`{getattr(keys, field)}`", objects, meaning, expected.removeprefix("write ")))
+    missing = keys.known - {getattr(keys, field) for field in ANNOTATIONS}
+    if missing:
+        raise SystemExit(f"docs/generate.py says nothing of {', '.join(sorted(missing))}")
+    yield ""
+    yield from _table(("Annotation", "On", "Meaning", "Value"), rows)
+    yield from ("", "Well-known communities, by name:", "")
+    names = sorted(values.WELL_KNOWN_COMMUNITIES.items())
+    yield from _table(
+        ("Name", "Value"), [(f"`{name}`", f"{value >> 16}:{value & 0xFFFF}") for name, value in names]
+    )
+
+
+def reasons_page() -> Iterable[str]:
+    """The page about exclusion reasons, from their sentences."""
+    yield from _title(
+        "Exclusion reasons",
+        "Every prefix of an object that asks for publication is either advertised by a node or excluded with"
+        " one of these reasons. They stand in the log, in Events, in the metric"
+        " `route_speaker_exclusions`, in `speaker explain` and in `speaker plan`.",
+        "",
+    )
+    rows = [(f"`{reason}`", sentence[0].upper() + sentence[1:] + ".") for reason, sentence in _reasons()]
+    yield from _table(("Reason", "Meaning"), rows)
+
+
+def _reasons() -> Iterable[tuple[str, str]]:
+    return ((reason.value, sentence) for reason, sentence in REASON_SENTENCES.items())
+
+
+def metrics_page() -> Iterable[str]:
+    """The page about metrics, from their definitions."""
+    yield from _title(
+        "Metrics",
+        "Served as `/metrics` on `--metrics-address` and `--metrics-port`, beside `/livez` and `/readyz`.",
+        "",
+    )
+    rows = [
+        (
+            f"`{metric.name}`",
+            metric.type.value,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.help,
+        )
+        for metric in METRICS
+    ]
+    yield from _table(("Metric", "Type", "Labels", "Meaning"), rows)
+
+
+PAGES: dict[str, Callable[[], Iterable[str]]] = {
+    "annotations.md": annotations_page,
+    "exclusion-reasons.md": reasons_page,
+    "flags.md": flags_page,
+    "metrics.md": metrics_page,
+}
+
+
+def _title(title: str, *paragraphs: str) -> Iterable[str]:
+    yield from (NOTE, f"# {title}")
+    for paragraph in paragraphs:
+        yield from ("", paragraph) if paragraph else ("",)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    yield "| " + " | ".join(headings) + " |"
+    yield "|" + "---|" * len(headings)
+    for row in rows:
+        yield "| " + " | ".join(_cell(text) for text in row) + " |"
+
+
+_FLAG = re.compile(r"(?<![`\w])--[a-z][a-z_-]*[a-z](?:=[a-z0-9]+)?")
+
+
+def _cell(text: str) -> str:
+    """Text in a table of Markdown: no bar, no tag, and flags as code."""
+    return _FLAG.sub(r"`\g<0>`", text.replace("|", "\\|").replace("<", "&lt;"))
+
+
+def page(name: str) -> str:
+    """The text of one page."""
+    return "\n".join(PAGES[name]()) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or with --check compare them; returns the exit status."""
+    check = list(arguments) == ["--check"]
+    if arguments and not check:
+        sys.stderr.write(f"{__doc__}\n")
+        return 2
+    stale = [name for name in PAGES if not _is_current(name)]
+    if check:
+        for name in stale:
+            sys.stderr.write(f"docs/reference/{name} differs from the code; run `make docs`\n")
+        return 1 if stale else 0
+    REFERENCE.mkdir(exist_ok=True)
+    for name in stale:
+        (REFERENCE / name).write_text(page(name), encoding="utf-8")
+        sys.stdout.write(f"wrote docs/reference/{name}\n")
+    return 0
+
+
+def _is_current(name: str) -> bool:
+    file = REFERENCE / name
+    return file.is_file() and file.read_text(encoding="utf-8") == page(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

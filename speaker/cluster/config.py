@@ -1,0 +1,41 @@
+"""What the cluster access is told, and what it tells about itself."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """How to reach the API server and what to watch there.
+
+    Attributes:
+        kubeconfig: a path; None takes the Pod's ServiceAccount.
+        node_name: the own Node, the only one that is watched.
+        annotation_prefix: annotations under it are kept.
+        pods_of_node_only: watch only the Pods of the own node.
+        ipam_blocks: also watch Calico's IPAM blocks (`--announce-pod-cidr`).
+        service_account_dir: where the Pod's ServiceAccount is mounted.
+    """
+
+    kubeconfig: str | None = None
+    node_name: str = ""
+    annotation_prefix: str = "ovn.kubernetes.io"
+    pods_of_node_only: bool = False
+    ipam_blocks: bool = False
+    service_account_dir: str = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceHealth:
+    """How one watched resource fares.
+
+    Attributes:
+        name: the resource, such as "pods" or "subnets.kubeovn.io".
+        synced: it has been read whole once (for a CRD: or is known to be absent).
+        last_contact: when the API server last answered, seconds since the epoch; None if never.
+        error: what is wrong now, one sentence, or "".
+    """
+
+    name: str
+    synced: bool = False
+    last_contact: float | None = None
+    error: str = ""

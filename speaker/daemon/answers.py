@@ -1,0 +1,114 @@
+"""What the control socket answers: status, routes and explanations, as JSON values."""
+
+from collections.abc import Iterable, Mapping
+
+from speaker.bgp import PeerSet
+from speaker.cluster import Cluster
+from speaker.control import Command
+from speaker.errors import UsageError
+from speaker.model.objects import Kind, ObjectRef
+from speaker.model.peer import SessionStatus
+from speaker.model.prefix import sort_key
+from speaker.model.publication import REASON_SENTENCES, Exclusion
+from speaker.model.route import AdjRibOut
+from speaker.routing.reconcile import Reconciler
+
+Json = dict[str, object]
+
+
+class Answers:
+    """Answers from the running parts; changes nothing."""
+
+    def __init__(self, node_name: str, sessions: PeerSet, cluster: Cluster, reconciler: Reconciler) -> None:
+        self._node_name = node_name
+        self._sessions = sessions
+        self._cluster = cluster
+        self._reconciler = reconciler
+
+    def commands(self) -> Mapping[str, Command]:
+        """Each command of the control socket, by name."""
+        return {"status": self.status, "routes": self.routes, "explain": self.explain}
+
+    def status(self, _request: Mapping[str, object]) -> Json:
+        """The node, its sources, its sessions and how much is excluded why."""
+        return {
+            "node": self._node_name,
+            "in_sync": self._cluster.in_sync,
+            "sources": [
+                {"name": health.name, "synced": health.synced, "error": health.error}
+                for health in self._cluster.health()
+            ],
+            "sessions": [_session(status) for status in self._sessions.sessions().values()],
+            "exclusions": {
+                reason.value: count for reason, count in self._reconciler.exclusion_counts().items() if count
+            },
+        }
+
+    def routes(self, request: Mapping[str, object]) -> Json:
+        """What a peer, or every peer, should hear and whether its transport has taken it."""
+        wanted = request.get("peer")
+        peers = list(self._sessions.sessions())
+        if wanted is not None and wanted not in peers:
+            raise UsageError(f"there is no peer {wanted}; the peers are {', '.join(peers)}")
+        return {
+            "routes": [
+                route
+                for peer in peers
+                if wanted in (None, peer)
+                for route in _routes(
+                    peer, self._reconciler.adj_rib_out(peer), self._sessions.advertised(peer)
+                )
+            ]
+        }
+
+    def explain(self, request: Mapping[str, object]) -> Json:
+        """What became of one object that asks for publication."""
+        ref = ObjectRef(
+            Kind(str(request.get("kind"))), str(request.get("namespace") or ""), str(request.get("name"))
+        )
+        outcome = self._reconciler.explain(ref)
+        if outcome is None:
+            return {"object": str(ref), "asks": False, "published": [], "excluded": [], "notes": []}
+        return {
+            "object": str(ref),
+            "asks": True,
+            "published": [{"prefix": str(each.prefix), "because": each.why} for each in outcome.publications],
+            "excluded": list(_exclusions(outcome.exclusions)),
+            "notes": list(_exclusions(outcome.notes)),
+        }
+
+
+def _session(status: SessionStatus) -> Json:
+    return {
+        "peer": status.peer.name,
+        "asn": status.peer.asn,
+        "state": status.state.value,
+        "advertised": sum(count for _, count in status.advertised),
+        "pending": status.pending,
+        "received": sum(count for _, count in status.received),
+        "flaps": status.flaps,
+        "established_at": status.established_at,
+        "last_error": status.last_error,
+    }
+
+
+def _routes(peer: str, desired: AdjRibOut, sent: AdjRibOut) -> Iterable[Json]:
+    for prefix in sorted(desired, key=sort_key):
+        route = desired[prefix]
+        yield {
+            "peer": peer,
+            "prefix": str(prefix),
+            "next_hop": str(route.next_hop),
+            "sent": sent.get(prefix) == route,
+        }
+
+
+def _exclusions(exclusions: Iterable[Exclusion]) -> Iterable[Json]:
+    for each in exclusions:
+        yield {
+            "prefix": "" if each.prefix is None else str(each.prefix),
+            "reason": each.reason.value,
+            "because": REASON_SENTENCES[each.reason],
+            "peer": each.peer,
+            "detail": each.detail,
+        }

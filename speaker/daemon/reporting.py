@@ -1,0 +1,154 @@
+"""Says what happened: log lines, Events and counters for sessions, routes and outcomes.
+
+Knows the words; decides nothing. Lines about routes wait in a queue and are written in slices, so
+that ten thousand of them delay neither a route nor a KEEPALIVE.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import islice
+from typing import Protocol
+
+from speaker.bgp import SessionEvent, SessionEventKind
+from speaker.cluster import EventWriter, SourceHealth
+from speaker.metrics import Metrics
+from speaker.model.objects import ObjectRef
+from speaker.model.prefix import Prefix
+from speaker.model.publication import REASON_SENTENCES, Exclusion
+from speaker.model.route import Route
+from speaker.routing.outcome import OutcomeChange
+
+LINES_PER_SLICE = 100
+
+RouteChanges = Mapping[str, Mapping[Prefix, Route | None]]
+
+_log = logging.getLogger(__name__)
+
+
+class Line(Protocol):
+    """Something to write later."""
+
+    def __call__(self) -> None:
+        """Write it."""
+
+
+class Reporter:
+    """Tells people what the speaker does.
+
+    Args:
+        metrics: where changes are counted.
+        events: where Kubernetes Events are written.
+    """
+
+    def __init__(self, metrics: Metrics, events: EventWriter) -> None:
+        self._metrics = metrics
+        self._events = events
+        self._lines: deque[Line] = deque()
+        self._waiting = asyncio.Event()
+        self._sources: dict[str, tuple[bool, str]] = {}
+
+    async def run(self) -> None:
+        """Write what waits, in slices, until cancelled."""
+        while True:
+            await self._waiting.wait()
+            self._waiting.clear()
+            while self._lines:
+                self._write_slice()
+                await asyncio.sleep(0)
+
+    def flush(self) -> None:
+        """Write all that waits at once: the process is about to end."""
+        while self._lines:
+            self._write_slice()
+
+    def _write_slice(self) -> None:
+        for _ in islice(range(LINES_PER_SLICE), len(self._lines)):
+            self._lines.popleft()()
+
+    def _later(self, line: Line) -> None:
+        self._lines.append(line)
+        self._waiting.set()
+
+    # -- routes and outcomes ---------------------------------------------------------------------------
+
+    def routes_changed(self, changes: RouteChanges, outcomes: Iterable[OutcomeChange]) -> None:
+        """Say every advertise and withdraw, with the object that asked and the reason."""
+        reasons: dict[Prefix, tuple[str, str]] = {}
+        for outcome in outcomes:
+            for withdrawal in outcome.withdrawn:
+                reasons.setdefault(withdrawal.prefix, (str(outcome.ref), withdrawal.why))
+            for publication in outcome.advertised:
+                reasons[publication.prefix] = (str(outcome.ref), publication.why)
+            for exclusion in outcome.reported:
+                self._later(partial(self._say_excluded, outcome.ref, exclusion))
+        for peer, routes in changes.items():
+            withdrawn = sum(route is None for route in routes.values())
+            self._metrics.count_changes(peer, advertised=len(routes) - withdrawn, withdrawn=withdrawn)
+            for prefix, route in routes.items():
+                self._later(partial(_say_route, peer, prefix, route, reasons.get(prefix)))
+
+    def _say_excluded(self, ref: ObjectRef, exclusion: Exclusion) -> None:
+        sentence = REASON_SENTENCES[exclusion.reason]
+        fields = {"object": str(ref), "reason": exclusion.reason.value, "because": sentence}
+        if exclusion.prefix is not None:
+            fields["prefix"] = str(exclusion.prefix)
+        if exclusion.peer:
+            fields["peer"] = exclusion.peer
+        if exclusion.detail:
+            fields["detail"] = exclusion.detail
+        _log.info("excluded", extra=fields)
+        self._events.exclusion(exclusion, sentence)
+
+    # -- sessions and sources --------------------------------------------------------------------------
+
+    def session_event(self, event: SessionEvent) -> None:
+        """Say every change of a session's state, and why an attempt failed."""
+        fields: dict[str, object] = {"peer": event.peer}
+        if event.old is not None and event.new is not None:
+            fields |= {"old": event.old.value, "new": event.new.value}
+        if event.reason:
+            fields["reason"] = event.reason
+        match event.kind:
+            case SessionEventKind.STATE_CHANGED:
+                _log.info("session state changed", extra=fields)
+            case SessionEventKind.ESTABLISHED if event.facts is not None:
+                facts = event.facts
+                fields |= {
+                    "local_address": str(facts.local_address),
+                    "families": ",".join(sorted(facts.families)),
+                    "hold_time_seconds": facts.hold_time_seconds,
+                    "peer_graceful_restart": facts.peer_graceful_restart,
+                }
+                _log.info("session established", extra=fields)
+            case SessionEventKind.CLOSED:
+                _log.warning("session closed", extra=fields)
+            case SessionEventKind.ERROR:
+                _log.warning("session failed", extra=fields)
+            case _:
+                _log.debug("session event", extra=fields)
+
+    def source_changed(self, health: SourceHealth) -> None:
+        """Say when a source comes into sync, fails or recovers; the same trouble once."""
+        known = self._sources.get(health.name)
+        now = (health.synced, health.error)
+        if known == now:
+            return
+        self._sources[health.name] = now
+        if health.error:
+            _log.warning("source failed", extra={"source": health.name, "reason": health.error})
+        elif known is None or not known[0] or known[1]:
+            _log.info("source is in sync", extra={"source": health.name})
+
+
+def _say_route(peer: str, prefix: Prefix, route: Route | None, cause: tuple[str, str] | None) -> None:
+    fields = {"peer": peer, "prefix": str(prefix)}
+    if cause is not None:
+        fields |= {"object": cause[0], "reason": cause[1]}
+    if route is None:
+        _log.info("withdraw", extra={"reason": "no next hop or peer for it any more"} | fields)
+    else:
+        fields["next_hop"] = str(route.next_hop)
+        _log.info("advertise", extra={"reason": "its next hop or attributes changed"} | fields)

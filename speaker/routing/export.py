@@ -1,0 +1,239 @@
+"""What each peer hears of a prefix, by who asks for it.
+
+The answer depends on the family and on the demands (attributes and peers) alone, so it is computed
+once for all prefixes that share them: a `Distribution`. Where several objects ask for one prefix,
+each peer hears the oldest object that wants it to hear.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from speaker.model.policy import HostView, PeerView
+from speaker.model.prefix import Address, Family, Prefix
+from speaker.model.publication import ExclusionReason
+from speaker.model.route import PathAttributes, Route
+from speaker.routing.nexthop import next_hop
+from speaker.routing.request import Demand
+
+NAMED_PEERS = 5
+"""How many peers one report names before it only counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTerms:
+    """All of a peer that routes to it depend on; equal terms mean equal routes.
+
+    Attributes:
+        name: the peer's name.
+        address: as `bgp-peers` may write it.
+        is_ibgp: whether it is in our AS.
+        next_hops: per family that it takes; None where this host has none.
+        incarnation: how often a peer of this name was removed: one that comes back has heard nothing.
+    """
+
+    name: str
+    address: str
+    is_ibgp: bool
+    next_hops: Mapping[Family, Address | None]
+    incarnation: int = 0
+
+    def is_selected_by(self, demand: Demand) -> bool:
+        """Whether the demand lets this peer hear it."""
+        return not demand.peers or self.name in demand.peers or self.address in demand.peers
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What one peer, in one of its incarnations, hears; without the prefix."""
+
+    next_hop: Address
+    attributes: PathAttributes
+    incarnation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a demand that one peer (or, with "", every peer) does not hear or hears otherwise."""
+
+    reason: ExclusionReason
+    peer: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of one demand: refused as a whole, or heard with some notes."""
+
+    refusal: Finding | None = None
+    notes: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What the peers hear of prefixes that share a family and demands.
+
+    Attributes:
+        demands: the oldest first, none twice.
+        hearings: by the names of the peers that hear something.
+        fates: one for each demand, in their order.
+        findings: for each demand, every peer by itself, for `explain`.
+    """
+
+    demands: tuple[Demand, ...]
+    hearings: Mapping[str, Hearing]
+    fates: tuple[Fate, ...]
+    findings: tuple[tuple[Finding, ...], ...]
+
+    def route(self, prefix: Prefix, peer: str) -> Route | None:
+        """The route of `prefix` that `peer` should hear."""
+        hearing = self.hearings.get(peer)
+        return None if hearing is None else Route(prefix, hearing.next_hop, hearing.attributes)
+
+
+NOWHERE = Distribution((), {}, (), ())
+
+
+def terms_of(
+    host: HostView, internal_ips: tuple[Address, ...], incarnations: Mapping[str, int]
+) -> tuple[PeerTerms, ...]:
+    """What the routes to each peer depend on, by name."""
+    return tuple(
+        PeerTerms(
+            name=name,
+            address=str(view.peer.address),
+            is_ibgp=view.peer.is_ibgp,
+            next_hops={
+                family: next_hop(family, host, view, internal_ips) for family in sorted(_families(view))
+            },
+            incarnation=incarnations.get(name, 0),
+        )
+        for name, view in sorted(host.peers.items())
+    )
+
+
+def _families(view: PeerView) -> frozenset[Family]:
+    """What the session carries; before it is established, what we would offer."""
+    return view.peer.families if view.facts is None else view.facts.families
+
+
+class Exporter:
+    """Distributions for one set of peers; keeps those it has computed.
+
+    Args:
+        terms: the peers.
+    """
+
+    def __init__(self, terms: tuple[PeerTerms, ...]) -> None:
+        self.terms = terms
+        self._known: dict[tuple[Family, tuple[Demand, ...]], Distribution] = {}
+
+    def distribute(self, family: Family, demands: tuple[Demand, ...]) -> Distribution:
+        """What the peers hear of prefixes of `family` with `demands`, the oldest first, none twice."""
+        key = (family, demands)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _KNOWN_LIMIT:
+                self._known.clear()
+            found = self._known[key] = self._compute(family, demands)
+        return found
+
+    def _compute(self, family: Family, demands: tuple[Demand, ...]) -> Distribution:
+        hearings: dict[str, Hearing] = {}
+        findings: list[list[Finding]] = [[] for _ in demands]
+        for peer in self.terms:
+            hearing = _hear(peer, family, demands, findings)
+            if hearing is not None:
+                hearings[peer.name] = hearing
+        fates = tuple(
+            _fate(each, hears=_is_heard(self.terms, family, demand))
+            for each, demand in zip(findings, demands, strict=True)
+        )
+        return Distribution(demands, hearings, fates, tuple(map(tuple, findings)))
+
+
+_KNOWN_LIMIT = 100_000
+"""Every object could carry attributes of its own; the memory of them is bounded."""
+
+
+def _hear(
+    peer: PeerTerms, family: Family, demands: tuple[Demand, ...], findings: list[list[Finding]]
+) -> Hearing | None:
+    """What one peer hears; adds to each demand's findings what it does not."""
+    if family not in peer.next_hops:
+        for each in findings:
+            each.append(Finding(ExclusionReason.NO_PEER_FOR_FAMILY, peer.name))
+        return None
+    hop = peer.next_hops[family]
+    heard: Hearing | None = None
+    chosen: Demand | None = None
+    for demand, found in zip(demands, findings, strict=True):
+        if not peer.is_selected_by(demand):
+            found.append(Finding(ExclusionReason.PEER_NOT_SELECTED, peer.name))
+        elif hop is None:
+            found.append(Finding(ExclusionReason.NO_NEXT_HOP_FOR_FAMILY, peer.name))
+        elif chosen is None:
+            chosen = demand
+            attributes, lost = _applicable(demand.attributes, is_ibgp=peer.is_ibgp)
+            heard = Hearing(hop, attributes, peer.incarnation)
+            found.extend(Finding(ExclusionReason.ATTRIBUTE_NOT_APPLICABLE, peer.name, each) for each in lost)
+        elif demand.attributes != chosen.attributes:
+            found.append(Finding(ExclusionReason.ATTRIBUTE_CONFLICT, peer.name))
+    return heard
+
+
+def _applicable(attributes: PathAttributes, *, is_ibgp: bool) -> tuple[PathAttributes, list[str]]:
+    """The attributes as this kind of peer takes them, and what is lost."""
+    lost: list[str] = []
+    if is_ibgp and attributes.as_path_prepend:
+        # RFC 4271 §5.1.2 (a): the AS_PATH is not modified toward an internal peer.
+        attributes = replace(attributes, as_path_prepend=0)
+        lost.append("as-path-prepend is for eBGP")
+    if not is_ibgp and attributes.local_preference is not None:
+        # RFC 4271 §5.1.5: LOCAL_PREF must not be sent to external peers.
+        attributes = replace(attributes, local_preference=None)
+        lost.append("local-preference is for iBGP")
+    return attributes, lost
+
+
+def _is_heard(terms: Iterable[PeerTerms], family: Family, demand: Demand) -> bool:
+    """Whether any peer that the demand selects can hear a prefix of the family."""
+    return any(peer.next_hops.get(family) is not None and peer.is_selected_by(demand) for peer in terms)
+
+
+_WHY_UNHEARD = (
+    ExclusionReason.NO_NEXT_HOP_FOR_FAMILY,
+    ExclusionReason.PEER_NOT_SELECTED,
+    ExclusionReason.NO_PEER_FOR_FAMILY,
+)
+"""The nearer to being heard a peer came, the more its reason explains."""
+
+_WORTH_A_NOTE = frozenset(
+    {
+        ExclusionReason.NO_NEXT_HOP_FOR_FAMILY,
+        ExclusionReason.ATTRIBUTE_NOT_APPLICABLE,
+        ExclusionReason.ATTRIBUTE_CONFLICT,
+    }
+)
+"""That a peer is not named in bgp-peers or carries the other family only is as it was asked."""
+
+
+def _fate(findings: list[Finding], *, hears: bool) -> Fate:
+    if not hears:
+        reasons = {each.reason for each in findings}
+        reason = next((each for each in _WHY_UNHEARD if each in reasons), ExclusionReason.NO_PEER_FOR_FAMILY)
+        return Fate(refusal=_summed(reason, [each for each in findings if each.reason is reason]))
+    noted = sorted((each for each in findings if each.reason in _WORTH_A_NOTE), key=lambda each: each.reason)
+    groups = groupby(noted, key=lambda each: each.reason)
+    return Fate(notes=tuple(_summed(reason, list(group)) for reason, group in groups))
+
+
+def _summed(reason: ExclusionReason, findings: list[Finding]) -> Finding:
+    """One finding for all the peers, so that 50 peers do not make 50 reports of each prefix."""
+    details = "; ".join(dict.fromkeys(each.detail for each in findings if each.detail))
+    if len(findings) == 1:
+        return Finding(reason, findings[0].peer, details)
+    names = sorted({each.peer for each in findings})
+    shown = ", ".join(names[:NAMED_PEERS])
+    rest = f" and {len(names) - NAMED_PEERS} more" if len(names) > NAMED_PEERS else ""
+    return Finding(reason, "", "; ".join(part for part in (details, shown + rest) if part))

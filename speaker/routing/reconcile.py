@@ -1,0 +1,244 @@
+"""The reconciler: changes in, what each peer should hear out.
+
+Three queues, drained in this order: objects whose own decision may differ, prefixes whose claims,
+limits or peers may, and objects whose outcome may follow from those. A change costs what it can
+reach; a change of this node or of the peers reaches everything, so the work may be cut into slices.
+Whatever the slices and the order of the changes, the end is the same: a function of the state.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from speaker.model.objects import Change, ObjectRef, View
+from speaker.model.policy import HostView, PublicationPolicy
+from speaker.model.prefix import Prefix
+from speaker.model.publication import Exclusion, ExclusionReason
+from speaker.model.route import AdjRibOut, Route
+from speaker.routing.export import Exporter, Finding, terms_of
+from speaker.routing.guard import Guard
+from speaker.routing.outcome import Outcome, OutcomeChange
+from speaker.routing.pending import PeerChanges, Pending, changes
+from speaker.routing.select import select
+from speaker.routing.state import Store
+from speaker.routing.table import Table
+
+Budget = Callable[[], bool] | int | None
+"""How much one call may do: so many steps; or until the function says False (no time left); or all."""
+
+
+class Reconciler:
+    """What each peer should hear, kept up to date change by change.
+
+    Args:
+        policy: the publication flags; they do not change while the process runs.
+        host: this host's addresses, peers and sessions; `set_host` replaces it.
+    """
+
+    def __init__(self, policy: PublicationPolicy, host: HostView) -> None:
+        self._policy = policy
+        self._host = host
+        self._store = Store(policy)
+        self._table = Table(policy, self._guard(), Exporter(()))
+        self._selected: dict[ObjectRef, Outcome] = {}
+        self._outcomes: dict[ObjectRef, Outcome] = {}
+        self._counts: Counter[ExclusionReason] = Counter()
+        # Ordered dictionaries: taking the first of a dict whose head was deleted costs its length.
+        self._dirty: OrderedDict[ObjectRef, None] = OrderedDict()
+        self._unsettled: OrderedDict[Prefix, None] = OrderedDict()
+        self._stale: OrderedDict[ObjectRef, None] = OrderedDict()
+        self._pending = Pending()
+        self._incarnations: dict[str, int] = {}
+        self._untold: dict[ObjectRef, Outcome | None] = {}
+        self._refresh_terms()
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Take over changes of objects; marks what they can reach, decides nothing yet."""
+        for change in changes:
+            self._dirty.update(dict.fromkeys(self._store.apply(change)))
+            if change.ref == self._store.node_ref:
+                self._refresh_terms()
+
+    def set_host(self, host: HostView) -> None:
+        """Take over this host's addresses, peers and sessions; marks only what depends on the difference."""
+        self._host = host
+        guard = self._guard()
+        for prefix in guard.peer_hosts ^ self._table.guard.peer_hosts:
+            self._unsettled[prefix] = None
+        self._table.guard = guard
+        self._refresh_terms()
+
+    def recompute(self, budget: Budget = None) -> bool:
+        """Decide what is marked; returns whether all of it is done.
+
+        Args:
+            budget: a number of steps (an object or a prefix each), or a function that is asked before
+                each step and ends the slice by returning False; None does everything.
+        """
+        steps = 0
+        while self._dirty or self._unsettled or self._stale:
+            if budget is not None and not (steps < budget if isinstance(budget, int) else budget()):
+                return False
+            steps += 1
+            if self._dirty:
+                self._select(self._dirty.popitem(last=False)[0])
+            elif self._unsettled:
+                self._settle(self._unsettled.popitem(last=False)[0])
+            else:
+                self._conclude(self._stale.popitem(last=False)[0])
+        return True
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that is marked has been decided."""
+        return not (self._dirty or self._unsettled or self._stale)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether `take_changes` would give something once the recomputation is complete."""
+        return len(self._pending) > 0
+
+    def take_changes(self, limit: int | None = None) -> Mapping[str, Mapping[Prefix, Route | None]]:
+        """Per peer, what it should hear differently since this was last called; None withdraws.
+
+        Advertisements come before withdrawals, within a mapping and over successive calls;
+        withdrawals wait until `recompute` is complete. A peer that was added, also one that was
+        removed before, hears its whole table.
+
+        Args:
+            limit: how many prefixes at most, to bound the time; call again while `has_changes`.
+        """
+        peers = [peer.name for peer in self._table.exporter.terms]
+        found: PeerChanges = {}
+        for prefix, before in self._pending.take(limit, complete=self.is_complete):
+            for name, route in changes(peers, prefix, before, self._table.verdict(prefix).distribution):
+                found.setdefault(name, {})[prefix] = route
+        return found
+
+    def take_explanations(self) -> list[OutcomeChange]:
+        """How the outcomes of objects changed since this was last called, for logs and Events."""
+        untold, self._untold = self._untold, {}
+        found = (OutcomeChange(ref, before, self._outcomes.get(ref)) for ref, before in untold.items())
+        return [each for each in found if each.before != each.after]
+
+    def adj_rib_out(self, peer: str) -> AdjRibOut:
+        """All that the peer should hear; empty for a name that is no peer."""
+        routes = (each.route(prefix, peer) for prefix, each in self._table.distributions())
+        return {route.prefix: route for route in routes if route is not None}
+
+    def outcomes(self) -> Mapping[ObjectRef, Outcome]:
+        """What became of every object that asks, or whose annotations are not understood."""
+        return self._outcomes
+
+    def exclusion_counts(self) -> Mapping[ExclusionReason, int]:
+        """How many exclusions and notes stand now, by reason; those at zero are left out."""
+        return {reason: count for reason, count in self._counts.items() if count}
+
+    def explain(self, ref: ObjectRef) -> Outcome | None:
+        """The outcome with one note for each peer that does not hear a prefix, or hears it otherwise."""
+        outcome = self._outcomes.get(ref)
+        if outcome is None:
+            return None
+        notes = self._selected[ref].notes
+        for publication in outcome.publications:
+            notes += tuple(
+                _exclusion(ref, publication.prefix, each) for each in self._table.findings(publication)
+            )
+        return Outcome(outcome.publications, outcome.exclusions, notes)
+
+    def _guard(self) -> Guard:
+        addresses = (view.peer.address for view in self._host.peers.values())
+        return Guard(self._policy.allowed_prefixes, addresses)
+
+    def _refresh_terms(self) -> None:
+        """Derive the peers' terms again; if they differ, every prefix is to be settled again."""
+        node = self._store.node
+        before = self._table.exporter.terms
+        # A peer that comes back is another session, which has heard nothing yet.
+        for gone in {each.name for each in before} - self._host.peers.keys():
+            self._incarnations[gone] = self._incarnations.get(gone, 0) + 1
+        terms = terms_of(self._host, node.internal_ips if node else (), self._incarnations)
+        if terms != before:
+            self._table.exporter = Exporter(terms)
+            self._unsettled.update(dict.fromkeys(self._table))
+
+    def _select(self, ref: ObjectRef) -> None:
+        before = self._selected.get(ref)
+        after = select(ref, self._store, self._policy)
+        if before == after:
+            return
+        if after is None:
+            del self._selected[ref]
+        else:
+            self._selected[ref] = after
+        touched = self._table.claim(
+            ref, before.publications if before else (), after.publications if after else ()
+        )
+        self._unsettled.update(dict.fromkeys(touched))
+        self._stale[ref] = None
+
+    def _settle(self, prefix: Prefix) -> None:
+        settled = self._table.settle(prefix)
+        self._unsettled.update(dict.fromkeys(settled.prefixes))
+        before, after = settled.before, settled.after
+        claims = self._table.claims(prefix)
+        # Fates stand in the order of the claims: of several, one may have another although all look alike.
+        if before.fates != after.fates or len(claims) > 1:
+            self._stale.update((claim.source, None) for claim in claims)
+        if before.distribution is not after.distribution:
+            self._pending.note(prefix, before.distribution, after.distribution)
+
+    def _conclude(self, ref: ObjectRef) -> None:
+        """Put the outcome of one object together from its own decision and its prefixes' fates."""
+        before = self._outcomes.get(ref)
+        selected = self._selected.get(ref)
+        after = None if selected is None else self._outcome(ref, selected)
+        if before == after:
+            return
+        if before is not None:
+            self._counts.subtract(each.reason for each in before.reports)
+        if after is None:
+            del self._outcomes[ref]
+        else:
+            self._outcomes[ref] = after
+            self._counts.update(each.reason for each in after.reports)
+        self._untold.setdefault(ref, before)
+
+    def _outcome(self, ref: ObjectRef, selected: Outcome) -> Outcome:
+        fates = [(each, self._table.fate(each)) for each in selected.publications]
+        if all(fate.refusal is None and not fate.notes for _, fate in fates):
+            return selected
+        published = tuple(each for each, fate in fates if fate.refusal is None)
+        refused = tuple(
+            _exclusion(ref, each.prefix, fate.refusal) for each, fate in fates if fate.refusal is not None
+        )
+        noted = tuple(_exclusion(ref, each.prefix, note) for each, fate in fates for note in fate.notes)
+        return Outcome(published, selected.exclusions + refused, selected.notes + noted)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a node would do, from scratch.
+
+    Attributes:
+        adj_ribs_out: by peer name.
+        outcomes: by object.
+    """
+
+    adj_ribs_out: Mapping[str, AdjRibOut]
+    outcomes: Mapping[ObjectRef, Outcome]
+
+
+def reconcile(policy: PublicationPolicy, host: HostView, views: Iterable[Change | View]) -> Result:
+    """Decide everything at once; what the reconciler must come to after any sequence of changes."""
+    reconciler = Reconciler(policy, host)
+    reconciler.apply(each if isinstance(each, Change) else Change(each.meta.ref, each) for each in views)
+    reconciler.recompute()
+    tables = {name: reconciler.adj_rib_out(name) for name in host.peers}
+    return Result(tables, dict(reconciler.outcomes()))
+
+
+def _exclusion(ref: ObjectRef, prefix: Prefix, finding: Finding) -> Exclusion:
+    return Exclusion(
+        source=ref, reason=finding.reason, prefix=prefix, peer=finding.peer, detail=finding.detail
+    )

@@ -1,0 +1,194 @@
+"""What is asked for in the end: permissions and inheritance over the annotations of several objects.
+
+Each key is looked up by itself along the precedence (Pod, Subnet, Namespace; Service, Namespace): the
+nearest object that writes the key decides, so a Namespace can give its communities to a Pod that
+asks to be published itself. Attribute keys of namespaced objects, which tenants write, count only as
+`--allow-attributes` permits; Subnets, Namespaces and Nodes are the administrator's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from annotations.keys import keys_under
+from annotations.parse import NOTHING_ASKED, PublishRequest, parse
+from annotations.problems import bounded
+from annotations.values import PublishPolicy, read_communities
+from speaker.model.objects import Meta, ObjectRef
+from speaker.model.policy import PublicationPolicy
+from speaker.model.publication import Exclusion, ExclusionReason
+from speaker.model.route import NO_ATTRIBUTES, LargeCommunity, PathAttributes
+
+DETAIL_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One object's own request after permissions, with what is to be said about it."""
+
+    ref: ObjectRef
+    asks: PublishRequest = NOTHING_ASKED
+    notes: tuple[Exclusion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What travels with a prefix, and to whom; `peers` empty means all."""
+
+    attributes: PathAttributes = NO_ATTRIBUTES
+    peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request after inheritance.
+
+    Attributes:
+        policy: CLUSTER or LOCAL.
+        by: the object whose annotation asks.
+        why: the same in words, "Pod annotated local".
+        demand: the attributes and peers.
+    """
+
+    policy: PublishPolicy
+    by: ObjectRef
+    why: str
+    demand: Demand
+
+
+def note(ref: ObjectRef, reason: ExclusionReason, detail: str) -> Exclusion:
+    """A report about the whole object."""
+    return Exclusion(source=ref, reason=reason, detail=bounded(detail, DETAIL_LIMIT))
+
+
+def read_request(meta: Meta, policy: PublicationPolicy) -> Request:
+    """The object's own request; what is not understood or not permitted is left out and noted."""
+    asks, problems = parse(meta.annotations, policy.annotation_prefix)
+    notes = [note(meta.ref, ExclusionReason.INVALID_ANNOTATION, each.sentence) for each in problems]
+    if meta.ref.namespace and asks.has_attributes:
+        asks, refused = _permitted(asks, policy)
+        notes += [note(meta.ref, ExclusionReason.ATTRIBUTE_NOT_ALLOWED, each) for each in refused]
+    return Request(meta.ref, asks, tuple(notes))
+
+
+def inherit(requests: Iterable[Request]) -> Asked | None:
+    """What the nearest of `requests` (the object's own first) asks; None when it is not published."""
+    line = [each for each in requests if each.asks is not NOTHING_ASKED]
+    for each in line:
+        if each.asks.policy is not None:
+            return _asked(each, line) if each.asks.policy is not PublishPolicy.OFF else None
+    return None
+
+
+def demand_of(asks: PublishRequest) -> Demand:
+    """The attributes and peers that one request names."""
+    if not asks.has_attributes:
+        return _NO_DEMAND
+    attributes = PathAttributes(
+        communities=asks.communities or (),
+        large_communities=asks.large_communities or (),
+        med=asks.med,
+        local_preference=asks.local_preference,
+        as_path_prepend=asks.as_path_prepend or 0,
+    )
+    return _interned(Demand(attributes, asks.peers or ()))
+
+
+_NO_DEMAND = Demand()
+
+
+@lru_cache(maxsize=4096)
+def _interned(demand: Demand) -> Demand:
+    """Equal demands of many objects share one value."""
+    return demand
+
+
+def _asked(by: Request, line: list[Request]) -> Asked:
+    merged = line[0].asks
+    for each in line[1:]:
+        merged = _under(merged, each.asks)
+    policy = by.asks.policy or PublishPolicy.OFF
+    return Asked(policy, by.ref, _why(by.ref, policy), demand_of(merged))
+
+
+def _why(ref: ObjectRef, policy: PublishPolicy) -> str:
+    return f"{ref.kind} annotated {policy}" if ref.namespace else f"{ref} annotated {policy}"
+
+
+def _under(nearer: PublishRequest, farther: PublishRequest) -> PublishRequest:
+    """`nearer` with the attribute keys that only `farther` writes."""
+    has_communities = nearer.communities is not None
+    source = nearer if has_communities else farther
+    return replace(
+        nearer,
+        communities=source.communities,
+        large_communities=source.large_communities,
+        med=farther.med if nearer.med is None else nearer.med,
+        local_preference=(
+            farther.local_preference if nearer.local_preference is None else nearer.local_preference
+        ),
+        as_path_prepend=(
+            farther.as_path_prepend if nearer.as_path_prepend is None else nearer.as_path_prepend
+        ),
+        peers=farther.peers if nearer.peers is None else nearer.peers,
+    )
+
+
+def _permitted(asks: PublishRequest, policy: PublicationPolicy) -> tuple[PublishRequest, list[str]]:
+    """The request without what tenants may not set, and a sentence for each such thing."""
+    keys = keys_under(policy.annotation_prefix)
+    allowed = policy.allow_attributes
+    refused: list[str] = []
+    taken: Mapping[str, tuple[str, object]] = {
+        "communities": (keys.communities, asks.communities),
+        "med": (keys.med, asks.med),
+        "local-preference": (keys.local_preference, asks.local_preference),
+        "as-path-prepend": (keys.as_path_prepend, asks.as_path_prepend),
+        "peers": (keys.peers, asks.peers),
+    }
+    for name, (key, value) in taken.items():
+        if value is not None and name not in allowed:
+            refused.append(f"{key} needs --allow-attributes={name}")
+    kept = replace(
+        asks,
+        communities=asks.communities if "communities" in allowed else None,
+        large_communities=asks.large_communities if "communities" in allowed else None,
+        med=asks.med if "med" in allowed else None,
+        local_preference=asks.local_preference if "local-preference" in allowed else None,
+        as_path_prepend=asks.as_path_prepend if "as-path-prepend" in allowed else None,
+        peers=asks.peers if "peers" in allowed else None,
+    )
+    if kept.communities is not None and policy.allowed_communities:
+        kept, strange = _with_allowed_communities(kept, policy.allowed_communities)
+        if strange:
+            refused.append(f"{keys.communities}: not in --allowed-community: {', '.join(strange)}")
+    return kept, refused
+
+
+def _with_allowed_communities(
+    asks: PublishRequest, texts: tuple[str, ...]
+) -> tuple[PublishRequest, list[str]]:
+    """The request with the permitted communities only, and the others as people write them."""
+    standard, large = _allowed_communities(texts)
+    own, own_large = asks.communities or (), asks.large_communities or ()
+    kept_own = tuple(each for each in own if each in standard)
+    kept_large = tuple(each for each in own_large if each in large)
+    none_left = not kept_own and not kept_large
+    # A list of which nothing is left is as good as not written: the parent's counts.
+    kept = replace(
+        asks,
+        communities=None if none_left else kept_own,
+        large_communities=None if none_left else kept_large,
+    )
+    strange = [f"{each >> 16}:{each & 0xFFFF}" for each in own if each not in standard]
+    strange += [":".join(map(str, each)) for each in own_large if each not in large]
+    return kept, strange
+
+
+@lru_cache(maxsize=16)
+def _allowed_communities(texts: tuple[str, ...]) -> tuple[frozenset[int], frozenset[LargeCommunity]]:
+    read = [found for text in texts if (found := read_communities(text)) is not None]
+    return (
+        frozenset(each for found in read for each in found.standard),
+        frozenset(each for found in read for each in found.large),
+    )

@@ -1,0 +1,185 @@
+"""Prefixes: who asks for each, and what becomes of it.
+
+A prefix with several claims stays as long as one of them does. `settle` decides one prefix: the guard,
+the limits, then what the peers hear. Its answer depends on the claims, the rankings and the peers as
+they are; it says which other prefixes and objects it may have moved.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from speaker.model.objects import ObjectRef
+from speaker.model.policy import PublicationPolicy
+from speaker.model.prefix import Prefix, family_of
+from speaker.model.publication import ExclusionReason, Publication
+from speaker.routing.export import NOWHERE, Distribution, Exporter, Fate, Finding
+from speaker.routing.guard import Guard
+from speaker.routing.limits import Rank, Ranking, rank_of
+from speaker.routing.request import Demand
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one prefix: a fate for each claim, the oldest first, and what the peers hear."""
+
+    fates: tuple[Fate, ...]
+    distribution: Distribution
+
+
+UNCLAIMED = Verdict((), NOWHERE)
+
+_NAMESPACE_LIMIT = Fate(Finding(ExclusionReason.PREFIX_LIMIT, detail="--max-prefixes-per-namespace"))
+_TOTAL_LIMIT = Fate(Finding(ExclusionReason.PREFIX_LIMIT, detail="--max-advertised-prefixes"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The answer about one prefix.
+
+    Attributes:
+        before: the verdict that stood.
+        after: the verdict that stands.
+        prefixes: others whose limits it moved; they must be settled again.
+    """
+
+    before: Verdict
+    after: Verdict
+    prefixes: tuple[Prefix, ...]
+
+
+class Table:
+    """All prefixes that anybody asks for.
+
+    Args:
+        policy: the limits.
+        guard: what is refused.
+        exporter: what the peers hear.
+    """
+
+    def __init__(self, policy: PublicationPolicy, guard: Guard, exporter: Exporter) -> None:
+        self.guard = guard
+        self.exporter = exporter
+        self._claims: dict[Prefix, tuple[Publication, ...]] = {}
+        self._verdicts: dict[Prefix, Verdict] = {}
+        self._total = Ranking(policy.max_advertised_prefixes)
+        self._namespace_most = policy.max_prefixes_per_namespace
+        self._namespaces: dict[str, Ranking] = {}
+        self._ranked_in: dict[Prefix, frozenset[str]] = {}
+
+    def __iter__(self) -> Iterator[Prefix]:
+        return iter(self._claims)
+
+    def claims(self, prefix: Prefix) -> tuple[Publication, ...]:
+        """Who asks for the prefix, the oldest first."""
+        return self._claims.get(prefix, ())
+
+    def verdict(self, prefix: Prefix) -> Verdict:
+        """What became of the prefix when it was last settled."""
+        return self._verdicts.get(prefix, UNCLAIMED)
+
+    def fate(self, publication: Publication) -> Fate:
+        """What became of one claim, once its prefix has been settled."""
+        claims = self._claims[publication.prefix]
+        fates = self._verdicts[publication.prefix].fates
+        return next(
+            fate for claim, fate in zip(claims, fates, strict=True) if claim.source == publication.source
+        )
+
+    def findings(self, publication: Publication) -> tuple[Finding, ...]:
+        """The peers that do not hear one claim or hear it otherwise, each by itself."""
+        distribution = self.verdict(publication.prefix).distribution
+        demand = Demand(publication.attributes, publication.peers)
+        found = zip(distribution.demands, distribution.findings, strict=True)
+        return next((findings for each, findings in found if each == demand), ())
+
+    def distributions(self) -> Iterator[tuple[Prefix, Distribution]]:
+        """Every settled prefix with what the peers hear of it."""
+        return ((prefix, verdict.distribution) for prefix, verdict in self._verdicts.items())
+
+    def claim(
+        self, ref: ObjectRef, before: Iterable[Publication], after: Iterable[Publication]
+    ) -> Iterable[Prefix]:
+        """Replace the claims of one object; returns the prefixes to settle."""
+        old = {each.prefix: each for each in before}
+        new = {each.prefix: each for each in after}
+        touched = [prefix for prefix in old | new if old.get(prefix) != new.get(prefix)]
+        for prefix in touched:
+            claims = [each for each in self._claims.get(prefix, ()) if each.source != ref]
+            if prefix in new:
+                claims.append(new[prefix])
+                if len(claims) > 1:
+                    claims.sort(key=rank_of)
+            if claims:
+                self._claims[prefix] = tuple(claims)
+            else:
+                self._claims.pop(prefix, None)
+        return touched
+
+    def settle(self, prefix: Prefix) -> Settled:
+        """Decide one prefix as the claims, limits and peers now are."""
+        claims = self._claims.get(prefix, ())
+        before = self.verdict(prefix)
+        refusal = self.guard.refuse(prefix) if claims else None
+        moved: list[Prefix] = []
+        admitted = claims if refusal is None else ()
+        if self._namespace_most:
+            moved += self._place_in_namespaces(prefix, admitted)
+            admitted = tuple(each for each in admitted if self._admits(prefix, each))
+        moved += self._total.place(prefix, rank_of(admitted[0]) if admitted else None)
+        if refusal is not None:
+            fate = Fate(Finding(refusal.reason, detail=refusal.detail))
+            after = Verdict((fate,) * len(claims), NOWHERE)
+        elif admitted and not self._total.admits(prefix):
+            after = Verdict(tuple(self._limited(prefix, each) for each in claims), NOWHERE)
+        else:
+            after = self._distributed(prefix, claims, admitted)
+        if claims:
+            self._verdicts[prefix] = after
+        else:
+            self._verdicts.pop(prefix, None)
+        return Settled(before, after, tuple(moved))
+
+    def _distributed(
+        self, prefix: Prefix, claims: tuple[Publication, ...], admitted: tuple[Publication, ...]
+    ) -> Verdict:
+        demands = tuple(dict.fromkeys(Demand(each.attributes, each.peers) for each in admitted))
+        if not demands:
+            return Verdict((_NAMESPACE_LIMIT,) * len(claims), NOWHERE)
+        distribution = self.exporter.distribute(family_of(prefix), demands)
+        if len(claims) == len(demands):
+            return Verdict(distribution.fates, distribution)
+        by_demand = dict(zip(demands, distribution.fates, strict=True))
+        fates = tuple(
+            by_demand[Demand(each.attributes, each.peers)] if self._admits(prefix, each) else _NAMESPACE_LIMIT
+            for each in claims
+        )
+        return Verdict(fates, distribution)
+
+    def _limited(self, prefix: Prefix, claim: Publication) -> Fate:
+        return _TOTAL_LIMIT if self._admits(prefix, claim) else _NAMESPACE_LIMIT
+
+    def _admits(self, prefix: Prefix, claim: Publication) -> bool:
+        """Whether the limit of the claim's namespace lets it through; cluster-scoped objects have none."""
+        namespace = claim.source.namespace
+        if not self._namespace_most or not namespace:
+            return True
+        ranking = self._namespaces.get(namespace)
+        return ranking is not None and ranking.admits(prefix)
+
+    def _place_in_namespaces(self, prefix: Prefix, claims: tuple[Publication, ...]) -> list[Prefix]:
+        """Rank the prefix in each namespace that asks for it; returns the prefixes that this moves."""
+        ranks: dict[str, Rank] = {}
+        for claim in claims:
+            if claim.source.namespace:
+                ranks.setdefault(claim.source.namespace, rank_of(claim))
+        moved: list[Prefix] = []
+        for namespace in sorted(ranks.keys() | self._ranked_in.get(prefix, frozenset())):
+            ranking = self._namespaces.setdefault(namespace, Ranking(self._namespace_most))
+            moved += ranking.place(prefix, ranks.get(namespace))
+            if not len(ranking):
+                del self._namespaces[namespace]
+        if ranks:
+            self._ranked_in[prefix] = frozenset(ranks)
+        else:
+            self._ranked_in.pop(prefix, None)
+        return moved
