@@ -39,9 +39,7 @@ class Topology:
     Use it as a context manager, or `close` it; all of it vanishes then.
     """
 
-    def __init__(
-        self, *, nodes: int = 3, tors: int = 1, clients: int = 1, management: bool = False
-    ) -> None:
+    def __init__(self, *, nodes: int = 3, tors: int = 1, clients: int = 1, management: bool = False) -> None:
         if not 1 <= tors <= _MAX_ROUTERS or not 0 <= nodes <= _MAX_NODES:
             raise ValueError(f"a topology has 1-{_MAX_ROUTERS} routers and at most {_MAX_NODES} nodes")
         self._hosts: dict[str, Host] = {}
