@@ -1,7 +1,5 @@
 """Questions over the unix socket, and who may ask them."""
 
-# ruff: noqa: ASYNC240 - the files are a test's own, and nothing else runs meanwhile
-
 import asyncio
 import contextlib
 import json
