@@ -8,6 +8,7 @@ machine (`fsm`), the Adj-RIBs and the sessions are ours. From the inside out:
     fsm, adj_rib_out, adj_rib_in pure state
     sockopts, timers, transport sockets and clocks
     connection                  one state machine at work
+    advertising                 what flows out of a session
     session                     one peer, over all its connections
     listener, peers             all peers
 """

@@ -272,7 +272,7 @@ class Connection:
     def connection_lost(self, reason: str) -> None:
         """The TCP connection ended, and not by us (Event 18)."""
         if self.state is SessionState.OPEN_SENT:
-            reason += " before its OPEN (it may not be configured for our address)"
+            reason += " before its OPEN (it may not be configured for our address, or not be ready yet)"
         self.handle(Occurrence(event=Event.TCP_CONNECTION_FAILS, reason=reason))
 
     def send_hold_expired(self) -> None:

@@ -9,26 +9,22 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from speaker.bgp.adj_rib_in import AdjRibIn
-from speaker.bgp.adj_rib_out import AdjRibOut, Changes
+from speaker.bgp.adj_rib_out import AdjRibOut
+from speaker.bgp.advertising import Advertiser
 from speaker.bgp.codec_open import pack_open
 from speaker.bgp.connection import Connection
 from speaker.bgp.events import SessionEvent, SessionEventKind
-from speaker.bgp.fsm import Fsm
+from speaker.bgp.fsm import CONNECT_SECONDS, Fsm
 from speaker.bgp.fsm_alphabet import Event, Occurrence
 from speaker.bgp.messages import Notification, OpenMessage, UpdateMessage
 from speaker.bgp.negotiation import Negotiated
-from speaker.bgp.packing import fits, pack_end_of_rib, pack_routes, pack_withdrawals
 from speaker.bgp.transport import Slice, Transport
 from speaker.model.peer import Peer, SessionFacts, SessionState, SessionStatus
 from speaker.model.prefix import Family, Prefix
 from speaker.model.route import Route
-
-_PREFIXES_PER_SLICE = 1000
-"""How many prefixes one turn of the event loop packs: some 5 ms."""
 
 _MOST_CONNECTIONS = 8
 """How many TCP connections a peer may have here at once, those that are just ending included."""
@@ -78,20 +74,18 @@ class Session:
         desired: Mapping[Prefix, Route] | None = None,
     ) -> None:
         self.peer = peer
-        self.rib_out = AdjRibOut(desired)
         self.rib_in = AdjRibIn(around.received_limit)
-        self.written = asyncio.Event()
         self._around = around
-        self._released = released
+        self._advertiser = Advertiser(released=released, desired=desired)
         self._main: Connection | None = None
         self._rival: Connection | None = None
         self._reported = SessionState.IDLE
         self._negotiated: Negotiated | None = None
         self._established_at: float | None = None
+        self._established_on_loop = 0.0
         self._had_session = False
         self._last_error = ""
         self._flaps = 0
-        self._peer_restarts = False
         self._stopped = False
         self._served = 0
 
@@ -101,6 +95,11 @@ class Session:
     def facts(self) -> SessionFacts | None:
         """What was negotiated; None unless established."""
         return None if self._negotiated is None else self._negotiated.facts
+
+    @property
+    def rib_out(self) -> AdjRibOut:
+        """What the peer should hear, and what it has been sent."""
+        return self._advertiser.rib
 
     @property
     def is_flushed(self) -> bool:
@@ -134,7 +133,7 @@ class Session:
 
     def release(self) -> None:
         """UPDATEs and End-of-RIB may flow."""
-        self._released = True
+        self._advertiser.released = True
         self._kick()
 
     def stop(self, notification: Notification | None, reason: str) -> None:
@@ -160,9 +159,7 @@ class Session:
             return False
         if self._served >= _MOST_CONNECTIONS:
             return False
-        if main.state is SessionState.ESTABLISHED and self._peer_restarts:
-            # RFC 4724 §4.2: the new connection is the sign of a restart; the old one is closed without
-            # a NOTIFICATION, and the session goes on over the new one.
+        if main.state is SessionState.ESTABLISHED and self._is_restart_of_peer():
             reason = "peer opened a new connection: it has restarted"
             main.handle(Occurrence(event=Event.TCP_CONNECTION_FAILS, reason=reason))
             main.dispose()
@@ -174,6 +171,16 @@ class Session:
         self._rival = Connection(self, self._machine(SessionState.ACTIVE))
         self._rival.accept(sock)
         return True
+
+    def _is_restart_of_peer(self) -> bool:
+        """Whether a new connection, while one is Established, means that the peer has restarted.
+
+        RFC 4724 §4.2 says so where graceful restart is negotiated: the old connection is closed without a
+        NOTIFICATION, and the session goes on over the new one. But an attempt that the peer began before
+        the session was established arrives at that time too, and is a collision.
+        """
+        age = asyncio.get_running_loop().time() - self._established_on_loop
+        return self._negotiated is not None and self._negotiated.peer_restarts and age > CONNECT_SECONDS
 
     def _machine(self, state: SessionState) -> Fsm:
         return Fsm(
@@ -288,11 +295,11 @@ class Session:
 
     def _establish(self, negotiated: Negotiated) -> None:
         self._negotiated = negotiated
-        self._peer_restarts = negotiated.peer_restarts
         self._established_at = time.time()
         self._had_session = True
         self._last_error = ""
-        self.rib_out.begin(partial(_can_send, negotiated))
+        self._established_on_loop = asyncio.get_running_loop().time()
+        self._advertiser.begin(negotiated)
         old = self._reported
         self._report_state(SessionState.ESTABLISHED, "")
         self._emit(SessionEventKind.ESTABLISHED, old, SessionState.ESTABLISHED, facts=negotiated.facts)
@@ -303,9 +310,8 @@ class Session:
         self._established_at = None
         self._last_error = reason
         self._flaps += 1
-        self.rib_out.end()
+        self._advertiser.end()
         self.rib_in.clear()
-        self.written.set()
         self._report_state(new, reason)
         self._emit(SessionEventKind.CLOSED, SessionState.ESTABLISHED, new, reason=reason)
 
@@ -337,24 +343,8 @@ class Session:
     # -- routes ------------------------------------------------------------------------------------
 
     def next_slice(self) -> Slice | None:
-        """The next UPDATEs; End-of-RIB of each family follows the complete first advertisement."""
-        negotiated = self._negotiated
-        if negotiated is None or not self._released or not self.rib_out.has_work:
-            return None
-        changes = self.rib_out.take(_PREFIXES_PER_SLICE)
-        parts = [*pack_withdrawals(changes.withdrawn), *pack_routes(negotiated.context, changes.advertised)]
-        if changes.initial_done:
-            # RFC 4724 §2: the marker helps convergence in general, so it does not depend on whether
-            # graceful restart was negotiated.
-            parts += [pack_end_of_rib(family) for family in sorted(negotiated.facts.families)]
-        return Slice(b"".join(parts), partial(self._taken, negotiated, changes))
-
-    def _taken(self, negotiated: Negotiated, changes: Changes) -> None:
-        # A slice of an earlier session says nothing about this one.
-        if negotiated is self._negotiated:
-            self.rib_out.commit(changes)
-            if not self.rib_out.has_work:
-                self.written.set()
+        """The next UPDATEs."""
+        return self._advertiser.next_slice()
 
     def refresh_requested(self, family: Family) -> None:
         """RFC 2918 §4: "re-advertise the Adj-RIB-Out of the <AFI, SAFI>"."""
@@ -374,7 +364,3 @@ class Session:
                     withdrawn=update.withdrawn,
                 )
             )
-
-
-def _can_send(negotiated: Negotiated, route: Route) -> bool:
-    return negotiated.can_carry(route) and fits(negotiated.context, route)

@@ -3,18 +3,21 @@
 The only home of `kubernetes`, `msgspec` and the API's JSON. Knows how to list, watch, recover and
 decode; knows nothing of BGP and decides nothing about routes. From the inside out:
 
-    config, health, problems   values
-    wire, translate            the API's JSON, narrowed, into `speaker.model` views
-    transport                  requests and streams over `kubernetes.aio`
-    backoff, reflector         one resource, listed and watched for ever
-    sources, events            what is watched, and the Events writer
-    cluster                    all of it together
+    config, problems, backoff     values, failures by what must be done, time and chance
+    wire, translate, documents    the API's JSON, narrowed, into `speaker.model` views
+    credentials, transport        requests and streams over `kubernetes.aio`
+    sources, inventory            what is watched, and what is known of it
+    reflector, presence           one resource, listed and watched for ever; whether it is there at all
+    event_documents, events       the Events writer
+    lease                         who of all speakers writes them
+    cluster, once                 all of it together, for the daemon and for `speaker plan`
 """
 
-from speaker.cluster.cluster import Cluster, list_once
+from speaker.cluster.cluster import Cluster
 from speaker.cluster.config import ClusterConfig, SourceHealth
 from speaker.cluster.documents import views_from_manifest
 from speaker.cluster.events import EventWriter
+from speaker.cluster.once import list_once
 
 __all__ = [
     "Cluster",

@@ -1,6 +1,11 @@
 """How long to wait before the next attempt: exponential with full jitter."""
 
-from collections.abc import Callable
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from speaker.clock import Clock, SystemClock
 
 FIRST_SECONDS = 0.2
 LONGEST_SECONDS = 30.0
@@ -10,12 +15,30 @@ LIVED_SECONDS = 10.0
 A server that accepts each watch and closes it at once would otherwise be asked without a pause.
 """
 
+LEAST_SECONDS = 0.05
+"""Full jitter may draw nearly nothing; a floor keeps a failing server from a hot loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Time and chance, as values that tests replace.
+
+    Attributes:
+        clock: measures and dates.
+        uniform: draws a float between two bounds.
+        sleep: waits for so many seconds.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    uniform: Callable[[float, float], float] = random.uniform
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
 
 class Backoff:
     """Doubles a ceiling from `FIRST_SECONDS` to `LONGEST_SECONDS` and draws below it.
 
     Args:
-        uniform: draws a float between two bounds (`random.uniform`).
+        uniform: draws a float between two bounds.
     """
 
     def __init__(self, uniform: Callable[[float, float], float]) -> None:
@@ -26,8 +49,7 @@ class Backoff:
         """The next pause."""
         pause = self._uniform(0.0, self._ceiling)
         self._ceiling = min(2 * self._ceiling, LONGEST_SECONDS)
-        # Full jitter may draw nearly nothing; a floor keeps a failing server from a hot loop.
-        return max(pause, FIRST_SECONDS / 4)
+        return max(pause, LEAST_SECONDS)
 
     def lived(self, seconds: float) -> None:
         """Tell how long the last stream lived."""

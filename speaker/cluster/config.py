@@ -14,6 +14,7 @@ class ClusterConfig:
         pods_of_node_only: watch only the Pods of the own node.
         ipam_blocks: also watch Calico's IPAM blocks (`--announce-pod-cidr`).
         service_account_dir: where the Pod's ServiceAccount is mounted.
+        namespace: the speaker's own, where its Lease lives; "" takes the ServiceAccount's.
     """
 
     kubeconfig: str | None = None
@@ -22,6 +23,7 @@ class ClusterConfig:
     pods_of_node_only: bool = False
     ipam_blocks: bool = False
     service_account_dir: str = "/var/run/secrets/kubernetes.io/serviceaccount"
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

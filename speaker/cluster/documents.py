@@ -56,7 +56,7 @@ def _changes(document: Mapping[str, object], translator: Translator, problems: l
     if isinstance(metadata, Mapping) and kind not in _CLUSTER_SCOPED:
         document["metadata"] = {"namespace": "default"} | dict(metadata)
     try:
-        view = DECODERS[kind](translator, json.dumps(document, default=str).encode())
+        _, view = DECODERS[kind](translator, json.dumps(document, default=str).encode())
     except msgspec.MsgspecError as error:
         problems.append(f"{kind}: {error}")
         return

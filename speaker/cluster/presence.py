@@ -1,36 +1,23 @@
 """Whether an optional resource is served: asked of discovery, and waited for by watching its CRD."""
 
-import asyncio
 import logging
-from collections.abc import Callable
 
 import msgspec
 
+from speaker.cluster import wire
+from speaker.cluster.backoff import Backoff, Pacing
 from speaker.cluster.problems import NotFound, RequestProblem
 from speaker.cluster.sources import Source
-from speaker.cluster.transport import Transport
+from speaker.cluster.transport import Transport, network_errors
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 LOOK_AGAIN_SECONDS = (15.0, 30.0)
-"""How often discovery is asked where watching CRDs is not permitted."""
-
-SETTLE_SECONDS = (0.1, 0.5)
-"""A CRD is served a moment after it exists."""
+"""How often discovery is asked where CRDs cannot be watched."""
 
 WATCH_SECONDS = (240.0, 360.0)
 
 _log = logging.getLogger(__name__)
-
-
-class _Resource(msgspec.Struct):
-    name: str = ""
-
-
-class _Resources(msgspec.Struct):
-    resources: list[_Resource] = []
-
-
-_resources = msgspec.json.Decoder(_Resources)
+_resources = msgspec.json.Decoder(wire.Resources)
 
 
 class Presence:
@@ -38,47 +25,53 @@ class Presence:
 
     Args:
         transport: where to ask.
-        uniform: draws pauses.
+        pacing: time and chance.
     """
 
-    def __init__(self, transport: Transport, uniform: Callable[[float, float], float]) -> None:
+    def __init__(self, transport: Transport, pacing: Pacing) -> None:
         self._transport = transport
-        self._uniform = uniform
+        self._pacing = pacing
 
     async def is_absent(self, source: Source) -> bool:
-        """Whether discovery confirms that the resource is not served. False when it cannot tell."""
+        """Whether discovery confirms that the resource is not served. False when it cannot tell.
+
+        Raises:
+            one of `network_errors`, or `msgspec.MsgspecError`: there is no answer that can be read.
+        """
         try:
             body = await self._transport.get(f"discover {source.api}", source.api)
         except NotFound:
             return True
         except RequestProblem:
             return False
-        return all(each.name != source.resource for each in _resources.decode(body).resources)
+        return all(each.name != source.resource for each in _resources.decode(body).resources or ())
 
     async def wait_present(self, source: Source) -> None:
         """Return when the resource may have come; the caller looks."""
-        # aiohttp comes with the kubernetes package, which is slow to import.
-        from aiohttp import ClientError  # noqa: PLC0415
-
+        backoff = Backoff(self._pacing.uniform)
         while True:
+            started = self._pacing.clock.monotonic()
             try:
-                await self._wait_crd(source)
-                await asyncio.sleep(self._uniform(*SETTLE_SECONDS))
-            except (RequestProblem, OSError, ClientError, TimeoutError) as error:
-                _log.debug("cannot watch for a CRD", extra={"crd": source.name, "reason": str(error)})
-                await asyncio.sleep(self._uniform(*LOOK_AGAIN_SECONDS))
+                await self._wait_news(source)
+                # News is not enough: a CRD is served a moment after it exists, or in another version.
+                pause = backoff.next_seconds()
+            except (RequestProblem, *network_errors()) as error:
+                _log.debug("CRD cannot be watched", extra={"crd": source.name, "reason": str(error)})
+                pause = self._pacing.uniform(*LOOK_AGAIN_SECONDS)
+            backoff.lived(self._pacing.clock.monotonic() - started)
+            await self._pacing.sleep(pause)
             try:
                 if not await self.is_absent(source):
                     return
-            except (OSError, ClientError, TimeoutError):
-                continue
+            except (msgspec.MsgspecError, *network_errors()) as error:
+                _log.debug("discovery failed", extra={"crd": source.name, "reason": str(error)})
 
-    async def _wait_crd(self, source: Source) -> None:
+    async def _wait_news(self, source: Source) -> None:
         """Return at the first news of the CRD, or when the watch ends by itself."""
         query = {
             "watch": "true",
             "fieldSelector": f"metadata.name={source.name}",
-            "timeoutSeconds": str(int(self._uniform(*WATCH_SECONDS))),
+            "timeoutSeconds": str(int(self._pacing.uniform(*WATCH_SECONDS))),
         }
         async with self._transport.stream(f"watch the CRD {source.name}", CRDS, query) as batches:
             async for lines in batches:

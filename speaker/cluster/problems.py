@@ -1,5 +1,7 @@
 """What can go wrong with a request, by what must be done about it."""
 
+LONGEST_MESSAGE = 300
+
 
 class RequestProblem(Exception):  # noqa: N818 # a problem to recover from, not an error to raise to people
     """The API server answered with a failure; the text is one sentence.
@@ -20,8 +22,12 @@ class Gone(RequestProblem):
     """410: the resourceVersion or the continue token is too old; list again."""
 
 
+class ServerBehind(RequestProblem):
+    """504: the server has not reached our resourceVersion yet; it will in a moment."""
+
+
 class Unauthorized(RequestProblem):
-    """401: the token is not accepted; read it again."""
+    """401: the credentials are not accepted, even when read again."""
 
 
 class Forbidden(RequestProblem):
@@ -45,19 +51,31 @@ _BY_STATUS = {
     422: Unprocessable,
 }
 
+_ADVICE = {
+    401: "check the token or the client certificate",
+    403: "apply the ClusterRole in manifests/base",
+}
 
-def problem(status: int, what: str, message: str, retry_after: str | None = None) -> RequestProblem:
+
+def problem(
+    server: str, status: int, what: str, message: str, retry_after: str | None = None
+) -> RequestProblem:
     """The problem for an HTTP status or an ERROR event's code.
 
     Args:
+        server: the API server's URL.
         status: the code.
         what: what was asked for, such as "list pods".
         message: the server's own words, bounded here.
-        retry_after: the header, seconds as a decimal number.
+        retry_after: the header, seconds as a decimal number; a date counts as absent.
     """
-    words = " ".join("".join(c if c.isprintable() else " " for c in message[:300]).split())
-    sentence = f"the API server refuses to {what} ({status}){': ' if words else ''}{words}"
-    if status == 403:
-        sentence += "; apply the ClusterRole in manifests/base"
-    seconds = float(retry_after) if retry_after and retry_after.replace(".", "", 1).isdigit() else None
-    return _BY_STATUS.get(status, RequestProblem)(sentence, status, seconds)
+    words = " ".join("".join(c if c.isprintable() else " " for c in message[:LONGEST_MESSAGE]).split())
+    sentence = f"the API server {server} refuses to {what} ({status}){': ' if words else ''}{words}"
+    if status in _ADVICE:
+        sentence += f"; {_ADVICE[status]}"
+    seconds = float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
+    kind = _BY_STATUS.get(status, RequestProblem)
+    # A proxy's 504 carries other words: it is no reason to come back within the second.
+    if status == 504 and "too large resource version" in words.lower():
+        kind = ServerBehind
+    return kind(sentence, status, seconds)

@@ -7,35 +7,44 @@ is ever reported gone because of an error.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 import msgspec
 
-from speaker.clock import Clock
 from speaker.cluster import wire
-from speaker.cluster.backoff import Backoff
+from speaker.cluster.backoff import Backoff, Pacing
 from speaker.cluster.config import SourceHealth
-from speaker.cluster.problems import Gone, NotFound, RequestProblem, Unauthorized, Unprocessable, problem
+from speaker.cluster.inventory import Inventory
+from speaker.cluster.presence import Presence
+from speaker.cluster.problems import Forbidden, Gone, NotFound, RequestProblem, ServerBehind, Unprocessable
 from speaker.cluster.sources import Source
 from speaker.cluster.translate import Translator
-from speaker.cluster.transport import Transport
-from speaker.errors import ClusterError
-from speaker.model.objects import Change, ObjectRef
-
-if TYPE_CHECKING:
-    from speaker.cluster.presence import Presence
+from speaker.cluster.transport import SILENCE_SECONDS, Transport, network_errors
+from speaker.model.objects import Change
 
 PAGE = "500"
+SLICE = 100
+"""How many objects are decoded before the event loop turns: well under 10 ms."""
+
 WATCH_SECONDS = (240.0, 360.0)
 """How long a watch is asked to last; drawn, so that a thousand speakers do not come back at once."""
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-GATEWAY_TIMEOUT_SECONDS = 1.0
+INITIAL_SILENCE_SECONDS = 20.0
+"""A server that takes a WatchList for a plain watch would keep us waiting for its end."""
+
+SERVER_BEHIND_SECONDS = 1.0
+SERVER_BEHIND_TIMES = 5
+"""After so many answers the server will not catch up: it was restored to an older state."""
+
+SECOND_LOOK_SECONDS = (2.0, 4.0)
+LONGEST_RETRY_AFTER_SECONDS = 60.0
 
 _page = msgspec.json.Decoder(wire.Page)
 _event = msgspec.json.Decoder(wire.WatchEvent)
-_bare = msgspec.json.Decoder(wire.Bare)
+_object = msgspec.json.Decoder(wire.Object)
 _status = msgspec.json.Decoder(wire.Status)
 
 _log = logging.getLogger(__name__)
@@ -51,8 +60,7 @@ class Reflector:
         deliver: told each batch of changes, on the event loop.
         on_health: told when the health changes.
         presence: says whether an optional resource is there.
-        clock: measures how long a stream lived.
-        uniform: draws pauses.
+        pacing: time and chance.
     """
 
     def __init__(
@@ -61,227 +69,244 @@ class Reflector:
         transport: Transport,
         translator: Translator,
         *,
-        deliver: Callable[[list[Change]], None],
+        deliver: Callable[[Sequence[Change]], None],
         on_health: Callable[[SourceHealth], None],
-        presence: "Presence",
-        clock: Clock,
-        uniform: Callable[[float, float], float],
+        presence: Presence,
+        pacing: Pacing,
     ) -> None:
         self.health = SourceHealth(name=source.name)
         self.synced = asyncio.Event()
+        self.inventory = Inventory(source, translator)
         self._source = source
         self._transport = transport
-        self._translator = translator
         self._deliver = deliver
         self._on_health = on_health
         self._presence = presence
-        self._clock = clock
-        self._uniform = uniform
-        self._backoff = Backoff(uniform)
-        self._known: dict[ObjectRef, tuple[str, str]] = {}
+        self._pacing = pacing
+        self._backoff = Backoff(pacing.uniform)
         self._resource_version = ""
         self._watch_list = True
-        self._token_was_read = False
-
-    def uid(self, ref: ObjectRef) -> str:
-        """The uid of an object that is known, or ""."""
-        return self._known.get(ref, ("", ""))[0]
+        self._behind = 0
+        self._opened_at: float | None = None
 
     async def run(self) -> None:
-        """List, watch, recover, for ever."""
-        # Looked up here, not at import: aiohttp comes with the kubernetes package, which is slow to import.
-        from aiohttp import ClientError  # noqa: PLC0415
-
+        """List, watch, recover, until cancelled."""
         while True:
-            started = self._clock.monotonic()
-            pause: float | None = None
-            try:
-                await self._follow()
-            except Gone as error:
+            await self._pacing.sleep(await self._attempt())
+
+    async def _attempt(self) -> float:
+        """One life of the source, to the end of a stream or an error; returns the pause after it."""
+        at_least = 0.0
+        self._opened_at = None
+        try:
+            await self._follow()
+        except RequestProblem as error:
+            if isinstance(error, Gone) and self._resource_version:
+                _log.debug("watch is too old", extra={"source": self._source.name})
+            else:
+                self._note(str(error))
+            at_least = self._learn(error)
+        except network_errors() as error:
+            self._note(f"the API server {self._transport.server} cannot be reached: {_words(error)}")
+        except msgspec.MsgspecError as error:
+            self._note(f"the API server {self._transport.server} sends what cannot be read: {error}")
+        if self._opened_at is not None:
+            self._backoff.lived(self._pacing.clock.monotonic() - self._opened_at)
+        return max(self._backoff.next_seconds(), at_least)
+
+    def _learn(self, error: RequestProblem) -> float:
+        """What a refusal means for the next attempt; returns the least pause before it, in seconds."""
+        match error:
+            case Gone():
                 self._resource_version = ""
-                self._note(str(error))
-            except Unauthorized as error:
-                pause = await self._unauthorized(error)
-            except NotFound as error:
-                pause = await self._not_found(error)
-            except RequestProblem as error:
-                self._note(str(error))
-                pause = error.retry_after_seconds
-                if error.status == 504:
-                    pause = GATEWAY_TIMEOUT_SECONDS
-            except (OSError, ClientError, TimeoutError) as error:
-                self._note(f"the API server {self._transport.server} cannot be reached: {_words(error)}")
-            except msgspec.MsgspecError as error:
-                self._note(f"the API server's answer cannot be read: {error}")
-            self._backoff.lived(self._clock.monotonic() - started)
-            await asyncio.sleep(self._backoff.next_seconds() if pause is None else pause)
+            case Unprocessable() if self._resource_version:
+                # Not a resourceVersion that this server has given.
+                self._resource_version = ""
+            case ServerBehind():
+                self._behind += 1
+                if self._behind >= SERVER_BEHIND_TIMES:
+                    self._resource_version = ""
+                return SERVER_BEHIND_SECONDS
+            case _:
+                pass
+        if error.retry_after_seconds is None:
+            return 0.0
+        # Whoever was turned away together must not come back together.
+        return min(error.retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS) + self._pacing.uniform(0.0, 1.0)
 
     async def _follow(self) -> None:
-        """One life of the source: from where it stands to the end of a stream."""
-        if not self._resource_version and self._watch_list:
-            try:
-                await self._stream(initial=True)
-            except Unprocessable:
-                # Before Kubernetes 1.32, or with the feature gate off.
-                self._watch_list = False
-            else:
+        """From where the source stands to the end of a stream."""
+        try:
+            if not self._resource_version and self._watch_list and await self._watch_from_nothing():
                 return
-        if not self._resource_version:
-            await self._list()
-        await self._stream(initial=False)
+            if not self._resource_version:
+                await self._list()
+            await self._watch()
+        except (NotFound, Forbidden):
+            # Whoever may not list what does not exist hears of the role first: discovery knows better.
+            if not self._source.optional or not await self._is_absent():
+                raise
+            self._absent()
+            await self._presence.wait_present(self._source)
 
-    # -- listing ---------------------------------------------------------------------------------------
+    # -- a whole reading -------------------------------------------------------------------------------
 
     async def _list(self) -> None:
-        seen: set[ObjectRef] = set()
-        token: str | None = ""
-        page = None
-        while token is not None:
-            query = {**self._source.selector, "limit": PAGE} | ({"continue": token} if token else {})
+        self.inventory.begin()
+        query = {**self._source.selector, "limit": PAGE}
+        while True:
             body = await self._transport.get(f"list {self._source.name}", self._source.path, query)
             page = _page.decode(body)
-            changes = [change for raw in page.items or () for change in self._stored(raw, seen)]
-            if changes:
-                self._deliver(changes)
-            token = page.metadata.continue_ or None
-            await asyncio.sleep(0)
-        if page is not None:
-            self._listed(seen, page.metadata.resourceVersion)
+            items = page.items or []
+            for start in range(0, len(items), SLICE):
+                self._take_items(items[start : start + SLICE])
+                await asyncio.sleep(0)
+            if not page.metadata.continue_:
+                self._complete(page.metadata.resourceVersion)
+                return
+            query["continue"] = page.metadata.continue_
 
-    def _listed(self, seen: set[ObjectRef], resource_version: str) -> None:
-        """Everything has been read once: what was not seen is gone."""
-        gone = [ref for ref in self._known if ref not in seen]
-        for ref in gone:
-            del self._known[ref]
+    def _take_items(self, items: Iterable[msgspec.Raw]) -> None:
+        with self._delivering() as changes:
+            for raw in items:
+                taken = self.inventory.stored(raw)
+                if taken.change is not None:
+                    changes.append(taken.change)
+        self._now()
+
+    async def _watch_from_nothing(self) -> bool:
+        """A WatchList, followed to its end; False when the server knows none and it must be a list."""
+        self.inventory.begin()
+        query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        try:
+            await self._stream(query, INITIAL_SILENCE_SECONDS)
+        except Unprocessable:
+            # Before Kubernetes 1.32, or with the feature gate off.
+            self._watch_list = False
+            return False
+        finally:
+            if self._opened_at is not None and self.inventory.is_reading:
+                # It broke off: pages make progress where one long answer does not come through.
+                self._watch_list = False
+        return True
+
+    def _complete(self, resource_version: str) -> None:
+        """Everything has been read: what was not seen is gone."""
+        gone = self.inventory.end()
         if gone:
-            self._deliver([Change(ref, None) for ref in gone])
+            self._deliver(gone)
         self._resource_version = resource_version
-        self._token_was_read = False
+        self._behind = 0
         self._now(synced=True, error="")
         self.synced.set()
 
     # -- watching --------------------------------------------------------------------------------------
 
-    async def _stream(self, *, initial: bool) -> None:
-        query = {
-            **self._source.selector,
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(int(self._uniform(*WATCH_SECONDS))),
-        }
-        if initial:
-            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
-        else:
-            query["resourceVersion"] = self._resource_version
-        seen: set[ObjectRef] | None = set() if initial else None
+    async def _watch(self) -> None:
+        try:
+            await self._stream({"resourceVersion": self._resource_version}, SILENCE_SECONDS)
+        except TimeoutError:
+            if self._opened_at is None:
+                raise
+            # Silence for longer than bookmarks take: half-open, or a server that sends none.
+            _log.debug("watch was silent", extra={"source": self._source.name})
+
+    async def _stream(self, query: dict[str, str], silence_seconds: float) -> None:
+        seconds = str(int(self._pacing.uniform(*WATCH_SECONDS)))
+        query |= {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
+        query |= self._source.selector
         what = f"watch {self._source.name}"
-        async with self._transport.stream(what, self._source.path, query) as batches:
-            if not initial:
+        async with self._transport.stream(what, self._source.path, query, silence_seconds) as batches:
+            self._opened_at = self._pacing.clock.monotonic()
+            if not self.inventory.is_reading:
+                self._behind = 0
                 self._now(error="")
             async for lines in batches:
-                seen = self._events(lines, seen)
-        if seen is not None:
-            # The stream ended before the initial events did; a plain list makes certain progress.
-            self._watch_list = False
+                for start in range(0, len(lines), SLICE):
+                    self._take_events(lines[start : start + SLICE])
+                    await asyncio.sleep(0)
 
-    def _events(self, lines: list[bytes], seen: set[ObjectRef] | None) -> set[ObjectRef] | None:
-        """Take one batch of lines; returns the set of what was seen until the initial events end."""
-        changes: list[Change] = []
-        for line in lines:
-            if not line.strip():
-                continue
-            event = _event.decode(line)
-            match event.type:
-                case "ADDED" | "MODIFIED":
-                    changes += self._stored(event.object, seen)
-                case "DELETED":
-                    changes += self._removed(event.object, seen)
-                case "BOOKMARK":
-                    metadata = _bare.decode(event.object).metadata
-                    if seen is not None and INITIAL_EVENTS_END in (metadata.annotations or {}):
-                        self._deliver(changes)
-                        changes = []
-                        self._listed(seen, metadata.resourceVersion)
-                        seen = None
-                    elif seen is None:
-                        self._resource_version = metadata.resourceVersion
-                case "ERROR":
-                    status = _status.decode(event.object)
-                    raise problem(status.code, f"watch {self._source.name}", status.message or "")
-                case _:
-                    pass  # A type that a later server may send: nothing we know how to use.
-        if changes:
-            self._deliver(changes)
+    def _take_events(self, lines: Iterable[bytes]) -> None:
+        with self._delivering() as changes:
+            for line in lines:
+                if line.strip():
+                    self._take_event(_event.decode(line), changes)
         self._now()
-        return seen
 
-    def _stored(self, raw: msgspec.Raw, seen: set[ObjectRef] | None) -> list[Change]:
-        """The change that an object's JSON makes; none when it is known already."""
-        metadata = _bare.decode(raw).metadata
-        ref = ObjectRef(self._source.kind, metadata.namespace, metadata.name)
-        if seen is not None:
-            seen.add(ref)
-        else:
-            self._resource_version = metadata.resourceVersion or self._resource_version
-        version = (metadata.uid, metadata.resourceVersion)
-        if self._known.get(ref) == version:
-            return []
-        self._known[ref] = version
+    def _take_event(self, event: wire.WatchEvent, changes: list[Change]) -> None:
+        match event.type:
+            case "ADDED" | "MODIFIED":
+                version, change = self.inventory.stored(event.object)
+            case "DELETED":
+                version, change = self.inventory.removed(event.object)
+            case "BOOKMARK":
+                metadata = _object.decode(event.object).metadata
+                version, change = metadata.resourceVersion, None
+                if self.inventory.is_reading and INITIAL_EVENTS_END in (metadata.annotations or {}):
+                    self._flush(changes)
+                    self._complete(version)
+            case "ERROR":
+                status = _status.decode(event.object)
+                raise self._transport.refusal(status.code, f"watch {self._source.name}", status.message or "")
+            case _:
+                return  # A type that a later server may send: nothing we know how to use.
+        if change is not None:
+            changes.append(change)
+        if version and not self.inventory.is_reading:
+            self._resource_version = version
+
+    @contextmanager
+    def _delivering(self) -> Iterator[list[Change]]:
+        """Collects changes and delivers them, also when what follows them cannot be read."""
+        changes: list[Change] = []
         try:
-            view = self._source.decode(self._translator, raw)
-        except msgspec.MsgspecError as error:
-            _log.warning("object cannot be read", extra={"object": str(ref), "reason": str(error)})
-            view = None
-        return [Change(ref, view)]
+            yield changes
+        finally:
+            self._flush(changes)
 
-    def _removed(self, raw: msgspec.Raw, seen: set[ObjectRef] | None) -> list[Change]:
-        metadata = _bare.decode(raw).metadata
-        ref = ObjectRef(self._source.kind, metadata.namespace, metadata.name)
-        if seen is not None:
-            seen.discard(ref)
-        else:
-            self._resource_version = metadata.resourceVersion or self._resource_version
-        return [Change(ref, None)] if self._known.pop(ref, None) is not None else []
+    def _flush(self, changes: list[Change]) -> None:
+        if changes:
+            self._deliver(tuple(changes))
+            changes.clear()
 
-    # -- trouble ---------------------------------------------------------------------------------------
+    # -- an optional resource --------------------------------------------------------------------------
 
-    async def _unauthorized(self, error: Unauthorized) -> float | None:
-        """Read the token again once, at once; after that, back off."""
-        self._note(f"{error}; the token is read again")
-        if self._token_was_read:
-            return None
-        self._token_was_read = True
-        try:
-            await self._transport.read_token_again()
-        except ClusterError as unusable:
-            self._note(str(unusable))
-            return None
-        return 0.0
+    async def _is_absent(self) -> bool:
+        """Whether discovery confirms that the resource is not served.
 
-    async def _not_found(self, error: NotFound) -> float | None:
-        """A resource that is not served: normal for an optional one, once discovery confirms it."""
-        if not self._source.optional or not await self._presence.is_absent(self._source):
-            self._note(str(error))
-            return None
-        self._resource_version = ""
-        self._listed(set(), "")
-        self._resource_version = ""
-        await self._presence.wait_present(self._source)
-        return 0.0
+        Where objects of it are known, twice: one API server of several may be behind the others.
+        """
+        if not await self._presence.is_absent(self._source):
+            return False
+        if not len(self.inventory):
+            return True
+        await self._pacing.sleep(self._pacing.uniform(*SECOND_LOOK_SECONDS))
+        return await self._presence.is_absent(self._source)
+
+    def _absent(self) -> None:
+        self.inventory.begin()
+        self._complete("")
+
+    # -- health ----------------------------------------------------------------------------------------
 
     def _note(self, error: str) -> None:
-        self._now(error=error, contact=False)
+        self._tell(replace(self.health, error=error))
 
-    def _now(self, *, synced: bool = False, error: str | None = None, contact: bool = True) -> None:
-        before = self.health
-        self.health = SourceHealth(
-            name=before.name,
-            synced=before.synced or synced,
-            last_contact=self._clock.time() if contact else before.last_contact,
-            error=before.error if error is None else error,
+    def _now(self, *, synced: bool = False, error: str | None = None) -> None:
+        """The server has answered."""
+        self._tell(
+            replace(
+                self.health,
+                synced=self.health.synced or synced,
+                last_contact=self._pacing.clock.time(),
+                error=self.health.error if error is None else error,
+            )
         )
-        if (before.synced, before.error) != (self.health.synced, self.health.error):
-            self._on_health(self.health)
+
+    def _tell(self, health: SourceHealth) -> None:
+        before, self.health = self.health, health
+        if (before.synced, before.error) != (health.synced, health.error):
+            self._on_health(health)
 
 
 def _words(error: BaseException) -> str:

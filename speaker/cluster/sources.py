@@ -14,7 +14,13 @@ from speaker.model.objects import Kind, View
 KUBE_OVN = "kubeovn.io"
 CALICO = "crd.projectcalico.org"
 
-S = TypeVar("S", bound=wire.Struct)
+S = TypeVar("S", bound=wire.Object)
+
+Decode = Callable[[Translator, bytes | msgspec.Raw], tuple[wire.Metadata, View | None]]
+"""One object's JSON to its metadata and its view; None where it holds no usable value.
+
+Raises `msgspec.MsgspecError` for JSON that is not of the kind.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +31,7 @@ class Source:
         name: the resource with its group, as `kubectl` names it.
         kind: what its objects are.
         api: the path of its API version, such as "/api/v1".
-        decode: JSON of one object to its view; None leaves the object out. Raises
-            `msgspec.MsgspecError` for JSON that is not of the kind.
+        decode: from JSON to a view.
         selector: query parameters of list and watch.
         optional: its CRD may be absent.
     """
@@ -34,7 +39,7 @@ class Source:
     name: str
     kind: Kind
     api: str
-    decode: Callable[[Translator, bytes | msgspec.Raw], View | None]
+    decode: Decode
     selector: Mapping[str, str] = field(default_factory=dict)
     optional: bool = False
 
@@ -49,13 +54,12 @@ class Source:
         return f"{self.api}/{self.resource}"
 
 
-def _decoder(
-    struct: type[S], translate: Callable[[Translator, S], View | None]
-) -> Callable[[Translator, bytes | msgspec.Raw], View | None]:
+def _decoder(struct: type[S], translate: Callable[[Translator, S], View | None]) -> Decode:
     decoder = msgspec.json.Decoder(struct)
 
-    def decode(translator: Translator, raw: bytes | msgspec.Raw) -> View | None:
-        return translate(translator, decoder.decode(raw))
+    def decode(translator: Translator, raw: bytes | msgspec.Raw) -> tuple[wire.Metadata, View | None]:
+        value = decoder.decode(raw)
+        return value.metadata, translate(translator, value)
 
     return decode
 
@@ -64,7 +68,7 @@ DECODERS = {
     Kind.POD: _decoder(wire.Pod, Translator.pod),
     Kind.SERVICE: _decoder(wire.Service, Translator.service),
     Kind.ENDPOINT_SLICE: _decoder(wire.EndpointSlice, Translator.endpoint_slice),
-    Kind.NAMESPACE: _decoder(wire.Bare, Translator.namespace),
+    Kind.NAMESPACE: _decoder(wire.Object, Translator.namespace),
     Kind.NODE: _decoder(wire.Node, Translator.node),
     Kind.SUBNET: _decoder(wire.Subnet, Translator.subnet),
     Kind.IP: _decoder(wire.IpObject, Translator.ip),
@@ -93,6 +97,9 @@ _NAMES = {
     Kind.IPAM_BLOCK: f"ipamblocks.{CALICO}",
 }
 
+WITHOUT_HEADLESS = {"labelSelector": "!service.kubernetes.io/headless"}
+"""A headless Service has no address of its own; kube-proxy leaves its slices out in the same way."""
+
 _OPTIONAL = frozenset({Kind.SUBNET, Kind.IP, Kind.IPAM_BLOCK})
 
 
@@ -120,7 +127,7 @@ def sources(config: ClusterConfig) -> tuple[Source, ...]:
         source(Kind.IP),
         source(Kind.POD, own_pods),
         source(Kind.SERVICE),
-        source(Kind.ENDPOINT_SLICE),
+        source(Kind.ENDPOINT_SLICE, WITHOUT_HEADLESS),
     ]
     if config.ipam_blocks:
         watched.append(source(Kind.IPAM_BLOCK))

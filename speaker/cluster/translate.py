@@ -24,7 +24,6 @@ from speaker.model.objects import (
     PodView,
     ServiceView,
     SubnetView,
-    View,
 )
 from speaker.model.prefix import Address, Family, Prefix
 
@@ -36,6 +35,9 @@ Problems = Callable[[str], None]
 SERVICE_NAME = "kubernetes.io/service-name"
 _CNI_SUFFIXES = (".kubernetes.io/ip_address", ".kubernetes.io/logical_switch")
 _LONGEST_VALUE = 4096
+_CUT = "\N{HORIZONTAL ELLIPSIS}"
+"""Ends a value that was cut, so that what is left of it cannot be taken for a valid one."""
+
 _NO_ANNOTATIONS: Mapping[str, str] = {}
 _FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
 
@@ -64,7 +66,7 @@ class Translator:
 
     def _kept(self, annotations: dict[str, str] | None) -> Mapping[str, str]:
         kept = {
-            sys.intern(key): value[:_LONGEST_VALUE]
+            sys.intern(key): value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + _CUT
             for key, value in (annotations or {}).items()
             if key.startswith(self._prefix) or key.endswith(_CNI_SUFFIXES)
         }
@@ -117,7 +119,7 @@ class Translator:
             endpoints=tuple(_endpoint(each) for each in sliced.endpoints or ()),
         )
 
-    def namespace(self, namespace: wire.Bare) -> NamespaceView:
+    def namespace(self, namespace: wire.Object) -> NamespaceView:
         """A Namespace."""
         return NamespaceView(meta=self.meta(Kind.NAMESPACE, namespace.metadata))
 
@@ -223,6 +225,3 @@ def _seconds(timestamp: str | None) -> float:
         return datetime.fromisoformat(timestamp).timestamp()
     except ValueError:
         return 0.0
-
-
-Translate = Callable[[Translator, object], View | None]

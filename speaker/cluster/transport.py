@@ -1,37 +1,50 @@
-"""Requests and streams to the API server, over `kubernetes.aio`'s configuration and HTTP client.
+"""Requests and streams to the API server, over `kubernetes.aio`'s HTTP client.
 
-The only place that calls the package: its low-level signatures change between majors. The package is
-imported when a connection is made, because importing it takes a third of a second.
+The only place that sends anything: the package's low-level signatures change between majors. Renews
+the credentials when they are no longer accepted; knows nothing of what it carries.
 """
 
 import asyncio
+import logging
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from speaker import __version__
+from speaker.clock import Clock
 from speaker.cluster import wire
 from speaker.cluster.config import ClusterConfig
-from speaker.cluster.problems import problem
+from speaker.cluster.credentials import Connection, bearer, connection, token_file
+from speaker.cluster.problems import RequestProblem, problem
 from speaker.errors import ClusterError
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
-    from kubernetes.aio.client import ApiClient, Configuration
+    from aiohttp import ClientError, ClientResponse, ClientTimeout
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 SILENCE_SECONDS = 100.0
 """A watch sends a bookmark a minute; silence for longer means a half-open connection."""
 
+TOKEN_LIVES_SECONDS = 60.0
+"""How long a projected token is used before its file is read again."""
+
 LONGEST_LINE = 64 * 2**20
+LONGEST_REFUSAL = 65536
 
 _status = msgspec.json.Decoder(wire.Status)
+_log = logging.getLogger(__name__)
+
+
+def network_errors() -> tuple[type[OSError], type["ClientError"], type[TimeoutError]]:
+    """What a request raises when no answer came or it broke off."""
+    # aiohttp comes with the kubernetes package, which is slow to import.
+    from aiohttp import ClientError  # noqa: PLC0415
+
+    return (OSError, ClientError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,15 @@ class Answer:
 
     status: int
     body: bytes
-    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: object = None
+    content_type: str = "application/json"
 
 
 class Transport:
@@ -49,43 +70,37 @@ class Transport:
     Use `Transport.connect`; `close` when done.
     """
 
-    def __init__(self, api: "ApiClient", config: ClusterConfig) -> None:
-        self._api = api
+    def __init__(self, first: Connection, config: ClusterConfig, clock: Clock) -> None:
+        self._connection = first
         self._config = config
+        self._clock = clock
+        self._token_file = token_file(config)
+        self._token_read_at = clock.monotonic()
+        self._renewing = asyncio.Lock()
 
     @classmethod
-    async def connect(cls, config: ClusterConfig) -> "Transport":
+    async def connect(cls, config: ClusterConfig, clock: Clock) -> "Transport":
         """Read the configuration; nothing is sent yet.
 
         Raises:
             ClusterError: the kubeconfig or the ServiceAccount cannot be used.
         """
-        from kubernetes.aio.client import ApiClient, Configuration  # noqa: PLC0415
-
-        configuration = Configuration()
-        await _configure(configuration, config)
-        # Many watches stay open at once; none may wait for another's connection.
-        configuration.connection_pool_maxsize = 64
-        api = ApiClient(configuration)
-        api.user_agent = f"kube-route-speaker/{__version__}"
-        return cls(api, config)
+        return cls(await connection(config), config, clock)
 
     @property
     def server(self) -> str:
         """The API server's URL."""
-        return str(self._api.configuration.host)
+        return str(self._connection.api.configuration.host)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._api.close()
+        await self._connection.api.close()
 
-    async def read_token_again(self) -> None:
-        """Take a rotated token from where the first one came; raises ClusterError."""
-        from kubernetes.aio.client import Configuration  # noqa: PLC0415
+    def refusal(self, status: int, what: str, message: str, retry_after: str | None = None) -> RequestProblem:
+        """The problem for a status of this server; arguments as for `problems.problem`."""
+        return problem(self.server, status, what, message, retry_after)
 
-        fresh = Configuration()
-        await _configure(fresh, self._config)
-        self._api.configuration.api_key = fresh.api_key
+    # -- requests --------------------------------------------------------------------------------------
 
     async def request(
         self,
@@ -94,20 +109,18 @@ class Transport:
         query: Mapping[str, str] | None = None,
         *,
         body: object = None,
-        content_type: str | None = None,
-        answer_seconds: float = ANSWER_SECONDS,
+        content_type: str = "application/json",
     ) -> Answer:
         """One request and its whole answer, whatever its status.
 
         Raises:
-            OSError, aiohttp.ClientError, TimeoutError: no answer came.
+            OSError, aiohttp.ClientError, TimeoutError: no answer came (`network_errors`).
         """
-        response = await self._call(method, path, query, body, content_type, answer_seconds)
+        response = await self._call(_Request(method, path, query or {}, body, content_type), None)
         try:
-            content = await response.read()
-            return Answer(response.status, content, dict(response.headers))
+            return Answer(response.status, await response.read())
         finally:
-            response.close()
+            response.release()
 
     async def get(self, what: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
         """The body of a successful GET; raises RequestProblem otherwise.
@@ -117,81 +130,123 @@ class Transport:
             path: on the server.
             query: parameters.
         """
-        answer = await self.request("GET", path, query)
-        if answer.status != 200:
-            raise problem(answer.status, what, _message(answer.body), answer.headers.get("Retry-After"))
-        return answer.body
+        response = await self._call(_Request("GET", path, query or {}), None)
+        try:
+            await self._check(what, response)
+            return await response.read()
+        finally:
+            response.release()
 
     @asynccontextmanager
     async def stream(
-        self, what: str, path: str, query: Mapping[str, str]
+        self, what: str, path: str, query: Mapping[str, str], silence_seconds: float = SILENCE_SECONDS
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """A watch: gives batches of whole lines as they arrive; raises RequestProblem if refused."""
-        response = await self._call("GET", path, query, None, None, None)
+        """A watch: gives batches of whole lines as they arrive; raises RequestProblem if refused.
+
+        Args:
+            what: for the sentence, such as "watch pods".
+            path: on the server.
+            query: parameters.
+            silence_seconds: without a byte for so long the stream ends in a TimeoutError.
+        """
+        response = await self._call(_Request("GET", path, query), silence_seconds)
         try:
-            if response.status != 200:
-                body = await response.content.read(65536)
-                raise problem(response.status, what, _message(body), response.headers.get("Retry-After"))
-            yield _lines(response)
+            await self._check(what, response)
+            async with aclosing(self._lines(what, response)) as lines:
+                yield lines
         finally:
             # Not released: what is unread on the connection would be read by the next user.
             response.close()
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-        content_type: str | None,
-        answer_seconds: float | None,
-    ) -> "ClientResponse":
-        import aiohttp  # noqa: PLC0415 # costs a sixth of a second
+    async def _check(self, what: str, response: "ClientResponse") -> None:
+        if response.status != 200:
+            body = await response.content.read(LONGEST_REFUSAL)
+            raise self.refusal(response.status, what, _message(body), response.headers.get("Retry-After"))
 
-        headers = {"Accept": "application/json"}
-        if content_type is not None:
-            headers["Content-Type"] = content_type
-        arguments = await self._api.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+    async def _lines(self, what: str, response: "ClientResponse") -> AsyncGenerator[list[bytes], None]:
+        """Whole lines; the frames of HTTP never align with them."""
+        rest = b""
+        async for chunk in response.content.iter_any():
+            lines = (rest + chunk).split(b"\n")
+            rest = lines.pop()
+            if len(rest) > LONGEST_LINE:
+                raise self.refusal(500, what, "a line of the stream has no end")
+            if lines:
+                yield lines
+
+    # -- sending ---------------------------------------------------------------------------------------
+
+    async def _call(self, request: _Request, silence_seconds: float | None) -> "ClientResponse":
+        """Send; once more with renewed credentials if they were not accepted and others are there."""
+        import aiohttp  # noqa: PLC0415 # see network_errors
+
+        await self._take_rotated_token()
         timeout = aiohttp.ClientTimeout(
-            total=answer_seconds,
+            total=ANSWER_SECONDS if silence_seconds is None else None,
             sock_connect=CONNECT_SECONDS,
-            sock_read=SILENCE_SECONDS if answer_seconds is None else answer_seconds,
+            sock_read=silence_seconds or ANSWER_SECONDS,
         )
-        answered = await self._api.call_api(*arguments, _request_timeout=timeout)
-        response: ClientResponse = answered.response
-        _keep_alive(response)
-        return response
+        used, token = self._connection, self._connection.token
+        try:
+            response = await _send(used, request, timeout)
+        except aiohttp.ClientSSLError:
+            # The cluster's CA may have been replaced; the next attempt goes with what is there now.
+            await self._renew(used, token)
+            raise
+        if response.status != 401 or not await self._renew(used, token):
+            return response
+        response.close()
+        return await _send(self._connection, request, timeout)
 
-
-async def _configure(configuration: "Configuration", config: ClusterConfig) -> None:
-    """Fill the configuration from the kubeconfig or the ServiceAccount; raises ClusterError."""
-    from kubernetes.aio import config as loading  # noqa: PLC0415
-    from kubernetes.aio.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415
-
-    try:
-        if config.kubeconfig is not None:
-            await loading.load_kube_config(config_file=config.kubeconfig, client_configuration=configuration)
+    async def _take_rotated_token(self) -> None:
+        """The kubelet replaces the token's file long before the token expires."""
+        now = self._clock.monotonic()
+        if self._token_file is None or now - self._token_read_at < TOKEN_LIVES_SECONDS:
             return
-        folder = Path(config.service_account_dir)
-        loader = InClusterConfigLoader(
-            token_filename=str(folder / "token"),
-            cert_filename=str(folder / "ca.crt"),
-            try_refresh_token=False,
-        )
-        loader.load_and_set(configuration)
-        # The package keeps the newline that a token file may end with, and HTTP refuses it.
-        token = await asyncio.to_thread((folder / "token").read_text)
-        configuration.api_key["BearerToken"] = f"Bearer {token.strip()}"
-    except (loading.ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        where = config.kubeconfig or "the Pod's ServiceAccount"
-        raise ClusterError(f"cannot use {where} to reach the API server: {error}") from None
+        self._token_read_at = now
+        try:
+            text = await asyncio.to_thread(self._token_file.read_text)
+        except (OSError, ValueError) as error:
+            _log.warning("token cannot be read again", extra={"reason": type(error).__name__})
+        else:
+            if text.strip():
+                self._connection.take_token(bearer(text))
+
+    async def _renew(self, used: Connection, token: str | None) -> bool:
+        """Read the configuration again; returns whether it differs from what was used."""
+        async with self._renewing:
+            # Another watch may have met the same refusal and renewed while this one waited.
+            if self._connection is used and used.token == token:
+                try:
+                    await self._take(await connection(self._config))
+                except ClusterError as error:
+                    _log.warning("credentials cannot be read again", extra={"reason": str(error)})
+        return self._connection is not used or self._connection.token != token
+
+    async def _take(self, fresh: Connection) -> None:
+        old = self._connection
+        if fresh.identity == old.identity:
+            old.take_token(fresh.token)
+            await fresh.api.close()
+        else:
+            self._connection = fresh
+            # Ends the streams that are open: each resumes from where it stands, with the new identity.
+            await old.api.close()
+
+
+async def _send(used: Connection, request: _Request, timeout: "ClientTimeout") -> "ClientResponse":  # noqa: ASYNC109
+    arguments = await used.api.param_serialize(
+        request.method,
+        request.path,
+        query_params=list(request.query.items()),
+        header_params={"Accept": "application/json", "Content-Type": request.content_type},
+        body=request.body,
+        auth_settings=["BearerToken"],
+    )
+    answered = await used.api.call_api(*arguments, _request_timeout=timeout)
+    response: ClientResponse = answered.response
+    _keep_alive(response)
+    return response
 
 
 def _message(body: bytes) -> str:
@@ -203,22 +258,10 @@ def _message(body: bytes) -> str:
 
 def _keep_alive(response: "ClientResponse") -> None:
     """Let the kernel find a dead peer in half a minute, long before `SILENCE_SECONDS`."""
-    connection = response.connection
-    sock = connection.transport.get_extra_info("socket") if connection and connection.transport else None
+    link = response.connection
+    sock = link.transport.get_extra_info("socket") if link and link.transport else None
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)):
         sock.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-async def _lines(response: "ClientResponse") -> AsyncIterator[list[bytes]]:
-    """Whole lines; the frames of HTTP never align with them."""
-    rest = b""
-    async for chunk in response.content.iter_any():
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > LONGEST_LINE:
-            raise problem(500, "watch", "a line of the stream has no end")
-        if lines:
-            yield lines

@@ -24,8 +24,8 @@ class Metadata(Struct):
     annotations: dict[str, str] | None = None
 
 
-class Bare(Struct):
-    """Any object: only its metadata."""
+class Object(Struct):
+    """Any object: its metadata."""
 
     metadata: Metadata
 
@@ -51,10 +51,9 @@ class PodStatus(Struct):
     podIPs: list[Ip] | None = None  # noqa: N815
 
 
-class Pod(Struct):
+class Pod(Object):
     """corev1.Pod."""
 
-    metadata: Metadata
     spec: PodSpec | None = None
     status: PodStatus | None = None
 
@@ -89,10 +88,9 @@ class ServiceSpec(Struct):
     internalTrafficPolicy: str | None = None  # noqa: N815
 
 
-class Service(Struct):
+class Service(Object):
     """corev1.Service."""
 
-    metadata: Metadata
     spec: ServiceSpec | None = None
     status: ServiceStatus | None = None
 
@@ -112,10 +110,9 @@ class SliceEndpoint(Struct):
     conditions: Conditions | None = None
 
 
-class EndpointSlice(Struct):
+class EndpointSlice(Object):
     """discoveryv1.EndpointSlice."""
 
-    metadata: Metadata
     addressType: str = ""  # noqa: N815
     endpoints: list[SliceEndpoint] | None = None
 
@@ -150,10 +147,9 @@ class NodeSpec(Struct):
     unschedulable: bool | None = None
 
 
-class Node(Struct):
+class Node(Object):
     """corev1.Node."""
 
-    metadata: Metadata
     spec: NodeSpec | None = None
     status: NodeStatus | None = None
 
@@ -171,10 +167,9 @@ class SubnetStatus(Struct):
     conditions: list[Condition] | None = None
 
 
-class Subnet(Struct):
+class Subnet(Object):
     """Kube-OVN's Subnet."""
 
-    metadata: Metadata
     spec: SubnetSpec | None = None
     status: SubnetStatus | None = None
 
@@ -190,10 +185,9 @@ class IpSpec(Struct):
     v6IpAddress: str | None = None  # noqa: N815
 
 
-class IpObject(Struct):
+class IpObject(Object):
     """Kube-OVN's IP."""
 
-    metadata: Metadata
     spec: IpSpec | None = None
 
 
@@ -205,11 +199,38 @@ class BlockSpec(Struct):
     deleted: bool | None = None
 
 
-class IpamBlock(Struct):
+class IpamBlock(Object):
     """Calico's IPAMBlock."""
 
-    metadata: Metadata
     spec: BlockSpec | None = None
+
+
+class LeaseSpec(Struct, omit_defaults=True):
+    """coordinationv1.LeaseSpec."""
+
+    holderIdentity: str | None = None  # noqa: N815
+    leaseDurationSeconds: int | None = None  # noqa: N815
+    acquireTime: str | None = None  # noqa: N815
+    renewTime: str | None = None  # noqa: N815
+    leaseTransitions: int | None = None  # noqa: N815
+
+
+class Lease(Object):
+    """coordinationv1.Lease."""
+
+    spec: LeaseSpec | None = None
+
+
+class Resource(Struct):
+    """metav1.APIResource."""
+
+    name: str = ""
+
+
+class Resources(Struct):
+    """metav1.APIResourceList: what discovery answers for one API version."""
+
+    resources: list[Resource] | None = None
 
 
 class ListMetadata(Struct, rename={"continue_": "continue"}):

@@ -87,8 +87,12 @@ class Distribution:
 
     def route(self, prefix: Prefix, peer: str) -> Route | None:
         """The route of `prefix` that `peer` should hear."""
-        hearing = self.hearings.get(peer)
-        return None if hearing is None else Route(prefix, hearing.next_hop, hearing.attributes)
+        return route_of(prefix, self.hearings.get(peer))
+
+
+def route_of(prefix: Prefix, hearing: Hearing | None) -> Route | None:
+    """The route that a peer hears; None if it hears none."""
+    return None if hearing is None else Route(prefix, hearing.next_hop, hearing.attributes)
 
 
 NOWHERE = Distribution((), {}, (), ())

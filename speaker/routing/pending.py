@@ -6,59 +6,62 @@ advertisements are taken: a Subnet that goes from Local to Cluster must have its
 host routes go.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from speaker.model.prefix import Prefix
-from speaker.model.route import Route
-from speaker.routing.export import Distribution
+from speaker.routing.export import Hearing
 
-PeerChanges = dict[str, dict[Prefix, Route | None]]
+Hearings = Mapping[str, Hearing]
+"""What the peers hear of a prefix, by the names of those that hear something."""
 
 
 class Pending:
     """Changes that wait to be taken."""
 
     def __init__(self) -> None:
-        self._reaching: dict[Prefix, Distribution] = {}
-        self._leaving: dict[Prefix, Distribution] = {}
+        self._reaching: dict[Prefix, Hearings] = {}
+        self._leaving: dict[Prefix, Hearings] = {}
 
     def __len__(self) -> int:
         return len(self._reaching) + len(self._leaving)
 
-    def note(self, prefix: Prefix, before: Distribution, after: Distribution) -> None:
+    def note(self, prefix: Prefix, before: Hearings, after: Hearings) -> None:
         """What the peers hear of `prefix` went from `before` to `after`."""
         reaching = self._reaching.pop(prefix, None)
         leaving = self._leaving.pop(prefix, None)
-        taken = reaching or leaving or before
-        if taken.hearings == after.hearings:
+        taken = next((each for each in (reaching, leaving) if each is not None), before)
+        if taken == after:
             return
-        (self._reaching if after.hearings else self._leaving)[prefix] = taken
+        news = any(taken.get(peer) != hearing for peer, hearing in after.items())
+        (self._reaching if news else self._leaving)[prefix] = taken
 
-    def take(self, limit: int | None, *, complete: bool) -> Iterator[tuple[Prefix, Distribution]]:
-        """Take up to `limit` prefixes with what was heard of them; withdrawals come last.
+    def take(
+        self, limit: int | None, current: Callable[[Prefix], Hearings], *, complete: bool
+    ) -> Iterator[tuple[Prefix, Hearings, Hearings]]:
+        """Take up to `limit` prefixes with what was heard of them and what is to be heard.
+
+        A prefix that some peers are to hear anew and others no longer comes twice: the first time, those
+        others still hear it.
 
         Args:
             limit: how many at most; None takes all.
+            current: what the peers should hear of a prefix.
             complete: whether nothing is left to recompute; until then withdrawals wait.
         """
         taken = _first(self._reaching, limit)
-        yield from taken
-        left = None if limit is None else limit - len(taken)
+        for prefix, before in taken:
+            after = current(prefix)
+            still = {peer: hearing for peer, hearing in before.items() if peer not in after}
+            if still:
+                after = self._leaving[prefix] = {**still, **after}
+            yield prefix, before, after
         if complete and not self._reaching:
-            yield from _first(self._leaving, left)
+            left = None if limit is None else limit - len(taken)
+            for prefix, before in _first(self._leaving, left):
+                yield prefix, before, current(prefix)
 
 
-def changes(
-    peers: Iterable[str], prefix: Prefix, before: Distribution, after: Distribution
-) -> Iterator[tuple[str, Route | None]]:
-    """The peers that hear the prefix differently, with what they should hear."""
-    for peer in peers:
-        hearing = after.hearings.get(peer)
-        if before.hearings.get(peer) != hearing:
-            yield peer, after.route(prefix, peer)
-
-
-def _first(waiting: dict[Prefix, Distribution], limit: int | None) -> list[tuple[Prefix, Distribution]]:
+def _first(waiting: dict[Prefix, Hearings], limit: int | None) -> list[tuple[Prefix, Hearings]]:
     """Remove and return the entries that have waited longest."""
     if limit is None or limit >= len(waiting):
         taken = list(waiting.items())

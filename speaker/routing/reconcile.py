@@ -15,10 +15,10 @@ from speaker.model.policy import HostView, PublicationPolicy
 from speaker.model.prefix import Prefix
 from speaker.model.publication import Exclusion, ExclusionReason
 from speaker.model.route import AdjRibOut, Route
-from speaker.routing.export import Exporter, Finding, terms_of
+from speaker.routing.export import Exporter, Finding, route_of, terms_of
 from speaker.routing.guard import Guard
 from speaker.routing.outcome import Outcome, OutcomeChange
-from speaker.routing.pending import PeerChanges, Pending, changes
+from speaker.routing.pending import Hearings, Pending
 from speaker.routing.select import select
 from speaker.routing.state import Store
 from speaker.routing.table import Table
@@ -109,10 +109,12 @@ class Reconciler:
             limit: how many prefixes at most, to bound the time; call again while `has_changes`.
         """
         peers = [peer.name for peer in self._table.exporter.terms]
-        found: PeerChanges = {}
-        for prefix, before in self._pending.take(limit, complete=self.is_complete):
-            for name, route in changes(peers, prefix, before, self._table.verdict(prefix).distribution):
-                found.setdefault(name, {})[prefix] = route
+        found: dict[str, dict[Prefix, Route | None]] = {}
+        taken = self._pending.take(limit, self._hearings, complete=self.is_complete)
+        for prefix, before, after in taken:
+            for name in peers:
+                if before.get(name) != after.get(name):
+                    found.setdefault(name, {})[prefix] = route_of(prefix, after.get(name))
         return found
 
     def take_explanations(self) -> list[OutcomeChange]:
@@ -145,6 +147,9 @@ class Reconciler:
                 _exclusion(ref, publication.prefix, each) for each in self._table.findings(publication)
             )
         return Outcome(outcome.publications, outcome.exclusions, notes)
+
+    def _hearings(self, prefix: Prefix) -> Hearings:
+        return self._table.verdict(prefix).distribution.hearings
 
     def _guard(self) -> Guard:
         addresses = (view.peer.address for view in self._host.peers.values())
@@ -186,7 +191,7 @@ class Reconciler:
         if before.fates != after.fates or len(claims) > 1:
             self._stale.update((claim.source, None) for claim in claims)
         if before.distribution is not after.distribution:
-            self._pending.note(prefix, before.distribution, after.distribution)
+            self._pending.note(prefix, before.distribution.hearings, after.distribution.hearings)
 
     def _conclude(self, ref: ObjectRef) -> None:
         """Put the outcome of one object together from its own decision and its prefixes' fates."""

@@ -7,12 +7,13 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from speaker.bgp import PeerSet, SessionEventKind
+from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
 from speaker.bgp.messages import KEEPALIVE, MessageType, Notification
 from speaker.errors import HostError
 from speaker.model.peer import SessionState
 from tests.bgp.builders import PORT, Speaker, loopback, peer, until
 from tests.bgp.raw_peer import Closed, RawPeer
+from tests.bgp.travel import travel, with_travel
 
 Speak = Callable[..., Speaker]
 Raw = Callable[..., RawPeer]
@@ -156,10 +157,38 @@ async def test_a_second_connection_to_an_established_peer_is_refused_without_gra
     assert speaker.state() is SessionState.ESTABLISHED
 
 
-async def test_a_second_connection_with_graceful_restart_is_a_restart_of_the_peer(
-    speak: Speak, raw: Raw
-) -> None:
+def test_a_later_connection_with_graceful_restart_is_a_restart_of_the_peer() -> None:
     """RFC 4724 §4.2: the old connection ends without a NOTIFICATION, the new one is the session."""
+
+    async def scenario() -> None:
+        ours = loopback()
+        configured = peer(address=loopback(), source=ours)
+        first, second = RawPeer(configured).listen(), RawPeer(configured)
+        events: list[SessionEvent] = []
+        speaker = Speaker(PeerSet(on_event=events.append, listen_port=PORT, listen_addresses=(ours,)), events)
+        speaker.peers.set_peers([configured])
+        speaker.peers.start()
+        speaker.run()
+        await first.accept()
+        await first.establish()
+        await speaker.until_state(SessionState.ESTABLISHED)
+        travel(6.0)
+
+        await second.connect(ours, PORT)
+        await second.establish()
+        await until(lambda: len(speaker.kinds(SessionEventKind.ESTABLISHED)) == 2)
+
+        await first.expect_end()
+        assert "it has restarted" in speaker.kinds(SessionEventKind.CLOSED)[0].reason
+        await speaker.end()
+        first.close()
+        second.close()
+
+    with_travel(scenario)
+
+
+async def test_an_attempt_that_overlaps_the_establishment_is_a_collision(speak: Speak, raw: Raw) -> None:
+    """The peer had dialled before the session came up over the other connection."""
     ours = loopback()
     configured = peer(address=loopback(), source=ours)
     first, second = raw(configured).listen(), raw(configured)
@@ -169,11 +198,11 @@ async def test_a_second_connection_with_graceful_restart_is_a_restart_of_the_pee
     await speaker.until_state(SessionState.ESTABLISHED)
 
     await second.connect(ours, PORT)
-    await second.establish()
-    await until(lambda: len(speaker.kinds(SessionEventKind.ESTABLISHED)) == 2)
+    await second.open_received()
+    await second.send(second.open())
 
-    await first.expect_end()
-    assert "it has restarted" in speaker.kinds(SessionEventKind.CLOSED)[0].reason
+    assert Notification(6, 7) == await second.expect_notification()
+    assert speaker.state() is SessionState.ESTABLISHED
 
 
 async def test_an_established_peer_is_never_dialled(speak: Speak, raw: Raw) -> None:

@@ -102,5 +102,5 @@ def test_a_kubeconfig_that_is_not_there_is_a_failure(
 ) -> None:
     assert exit_status(["plan", *FLAGS, f"--kubeconfig={tmp_path}/none"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith(f"speaker: cannot use {tmp_path}/none to reach the API server")
+    assert err.startswith(f"speaker: the kubeconfig {tmp_path}/none cannot be used")
     assert err.count("\n") == 1

@@ -1,0 +1,16 @@
+"""An embedded Kubernetes API server: enough of one for kubectl, for the speaker and for tests.
+
+It stores, validates, selects, watches and authorises as a kube-apiserver does; it runs no controller,
+so whoever uses it writes the statuses, as with a control plane of etcd and kube-apiserver alone.
+
+    resources, selectors, patches   what the API is made of, as pure functions
+    schemas, tables, discovery      CRD validation, what kubectl prints, what it asks first
+    store                           objects and their history, in SQLite
+    auth, faults                    who may do what; what may go wrong on purpose
+    server                          HTTP
+"""
+
+from tests.lab.kubeapi.faults import Faults
+from tests.lab.kubeapi.server import KubeApi
+
+__all__ = ["Faults", "KubeApi"]

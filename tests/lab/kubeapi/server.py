@@ -1,0 +1,416 @@
+"""HTTP: routes requests to `Api`, streams watches, and applies the faults."""
+
+import base64
+import json
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from aiohttp import web
+
+from tests.lab.kubeapi import discovery, protobuf
+from tests.lab.kubeapi.api import Api
+from tests.lab.kubeapi.auth import Attributes, Authority, User
+from tests.lab.kubeapi.errors import ApiError
+from tests.lab.kubeapi.faults import Faults
+from tests.lab.kubeapi.pages import Pages
+from tests.lab.kubeapi.resources import Object, Resource
+from tests.lab.kubeapi.selectors import selector
+from tests.lab.kubeapi.store import Store
+from tests.lab.kubeapi.tables import table
+from tests.lab.kubeapi.tls import make_certificates
+from tests.lab.kubeapi.watches import Watch
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
+
+
+class KubeApi:
+    """An API server on the running event loop.
+
+    Args:
+        data: a folder for the database and certificates; None keeps everything in memory.
+        host: the address to listen on.
+        port: 0 lets the kernel choose.
+        tls: serve HTTPS with a certificate of its own (needs `data`).
+        sockets: further listening sockets, made in other namespaces, that serve the same.
+        names: further addresses that the certificate covers.
+    """
+
+    def __init__(
+        self,
+        data: Path | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool = False,
+        sockets: tuple[socket.socket, ...] = (),
+        names: tuple[str, ...] = (),
+    ) -> None:
+        self.host, self.port = host, port
+        self.store = Store(":memory:" if data is None else data / "objects.db")
+        self.api = Api(self.store)
+        self.authority = Authority(self.store)
+        self.faults = Faults()
+        self.requests: list[str] = []
+        self._pages = Pages()
+        self._sockets = sockets
+        self._tls: tuple[ssl.SSLContext, Path] | None = None
+        if tls:
+            if data is None:
+                raise ValueError("TLS needs a folder for its certificates")
+            self._tls = make_certificates(data / "pki", (host, "localhost", *names))
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.url_at(self.host)
+
+    def url_at(self, host: str, port: int | None = None) -> str:
+        """Where it listens, as seen through another of its addresses."""
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self._tls else 'http'}://{shown}:{port or self.port}"
+
+    async def start(self) -> None:
+        """Begin to serve; after `stop` the same port is used again."""
+        application = web.Application(middlewares=[self._middleware], client_max_size=64 * 2**20)
+        application.router.add_route("*", "/{path:.*}", self._dispatch)
+        self._runner = web.AppRunner(application, handler_cancellation=True, access_log=None)
+        await self._runner.setup()
+        context = self._tls[0] if self._tls else None
+        site = web.TCPSite(
+            self._runner, self.host, self.port, ssl_context=context, reuse_address=True, shutdown_timeout=0.1
+        )
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        for sock in self._sockets:
+            await web.SockSite(self._runner, sock, ssl_context=context, shutdown_timeout=0.1).start()
+
+    async def stop(self) -> None:
+        """Stop serving; what is stored stays."""
+        if self._runner is not None:
+            self.faults.reset_watches()
+            await self._runner.cleanup()
+            self._runner = None
+
+    def kubeconfig(self, path: Path, *, service_account: str = "", server: str = "") -> Path:
+        """Write a kubeconfig for the administrator, or for a ServiceAccount "namespace/name"."""
+        token = self.authority.token_for(service_account) if service_account else self.authority.admin_token
+        cluster: dict[str, str] = {"server": server or self.url}
+        if self._tls:
+            cluster["certificate-authority-data"] = base64.b64encode(self._tls[1].read_bytes()).decode()
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "embedded", "cluster": cluster}],
+            "users": [{"name": "user", "user": {"token": token}}],
+            "contexts": [
+                {
+                    "name": "embedded",
+                    "context": {"cluster": "embedded", "user": "user", "namespace": "default"},
+                }
+            ],
+            "current-context": "embedded",
+        }
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    def create(self, *documents: Object) -> None:
+        """Create objects, their status included, as a controller would have left them."""
+        for document in documents:
+            group, _, version = document["apiVersion"].rpartition("/")
+            resource = next(
+                each
+                for each in self.api.resources()
+                if (each.group, each.version, each.kind) == (group, version, document["kind"])
+            )
+            namespace = document["metadata"].get("namespace", "default") if resource.namespaced else ""
+            item = self.api.create(resource, namespace, document)
+            if "status" in document and resource.has_status:
+                name = item["metadata"]["name"]
+                self.api.update(
+                    resource,
+                    namespace,
+                    name,
+                    lambda before, status=document["status"]: before | {"status": status},
+                    subresource="status",
+                )
+
+    # -- requests --------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.requests.append(f"{request.method} {request.path_qs}")
+        if self.faults.outage:
+            if request.transport is not None:
+                request.transport.abort()
+            raise web.HTTPServiceUnavailable
+        planned = self.faults.planned(request.path_qs)
+        if planned is not None:
+            status, retry_after = planned
+            headers = {"Retry-After": retry_after} if retry_after else {}
+            error = ApiError(status, f"planned answer {status}")
+            return web.json_response(error.status(), status=status, headers=headers)
+        try:
+            return await handler(request)
+        except ApiError as error:
+            return web.json_response(error.status(), status=error.code)
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        parts = request.path.rstrip("/").split("/")[1:]
+        public = self._public(parts)
+        if public is not None:
+            return public
+        user = self.authority.user(request.headers.get("Authorization", ""))
+        match parts:
+            case ["api" | "apis" as root]:
+                return self._root(request, core=root == "api")
+            case ["api", "v1", *rest]:
+                return await self._versioned(request, user, "", "v1", rest)
+            case ["apis", group]:
+                return self._group(group)
+            case ["apis", group, version, *rest]:
+                return await self._versioned(request, user, group, version, rest)
+        raise ApiError(404, "the server could not find the requested resource")
+
+    def _public(self, parts: list[str]) -> web.Response | None:
+        """What is served to anybody."""
+        match parts:
+            case ["healthz" | "livez" | "readyz"]:
+                return web.Response(text="ok")
+            case ["version"]:
+                return web.json_response(discovery.VERSION)
+            case ["openapi", "v2"]:
+                return web.Response(
+                    body=discovery.OPENAPI_V2_PROTOBUF,
+                    content_type="application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+                )
+            case ["openapi", "v3", *rest]:
+                return self._openapi(rest)
+        return None
+
+    def _root(self, request: web.Request, *, core: bool) -> web.Response:
+        resources = self.api.resources()
+        if "as=APIGroupDiscoveryList" in request.headers.get("Accept", ""):
+            return web.Response(
+                body=json.dumps(discovery.aggregated(resources, core=core)),
+                headers={"Content-Type": _AGGREGATED},
+            )
+        if core:
+            return web.json_response({"kind": "APIVersions", "versions": ["v1"]})
+        listed = [discovery.api_group(*each) for each in discovery.groups(resources).items()]
+        return web.json_response({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
+
+    def _group(self, group: str) -> web.Response:
+        versions = discovery.groups(self.api.resources()).get(group)
+        if versions is None:
+            raise ApiError(404, "the server could not find the requested resource")
+        described = {"kind": "APIGroup", "apiVersion": "v1"} | discovery.api_group(group, versions)
+        return web.json_response(described)
+
+    def _openapi(self, rest: list[str]) -> web.Response:
+        resources = self.api.resources()
+        if not rest:
+            roots = ["api/v1"] + [
+                f"apis/{group}/{version}"
+                for group, versions in discovery.groups(resources).items()
+                for version in versions
+            ]
+            paths = {
+                root: {"serverRelativeURL": f"/openapi/v3/{root}?hash={self.store.rv}"} for root in roots
+            }
+            return web.json_response({"paths": paths})
+        group, version = ("", rest[1]) if rest[0] == "api" else (rest[1], rest[2])
+        return web.json_response(discovery.openapi_v3(resources, group, version))
+
+    async def _versioned(
+        self, request: web.Request, user: User, group: str, version: str, rest: list[str]
+    ) -> web.StreamResponse:
+        if not rest:
+            served = [each for each in self.api.resources() if (each.group, each.version) == (group, version)]
+            if not served:
+                raise ApiError(404, "the server could not find the requested resource")
+            group_version = f"{group}/{version}" if group else version
+            return web.json_response(discovery.api_resources(served, group_version))
+        if rest == ["selfsubjectaccessreviews"]:
+            return await self._access_review(request, user)
+        namespace = ""
+        if rest[0] == "namespaces" and len(rest) > 2 and rest[2] != "status":
+            namespace, rest = rest[1], rest[2:]
+        resource = self.api.resource(group, version, rest[0])
+        name, subresource = (*rest[1:], "", "")[:2]
+        if subresource not in {"", "status"} or (subresource and not resource.has_status):
+            raise ApiError(404, f"the embedded API server has no {rest[0]}/{subresource}: it runs no Pods")
+        self._authorize(request, user, resource, namespace, name, subresource)
+        if name:
+            return await self._one(request, resource, namespace, name, subresource)
+        return await self._collection(request, resource, namespace)
+
+    def _authorize(
+        self,
+        request: web.Request,
+        user: User,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        subresource: str,
+    ) -> None:
+        verb = _VERBS.get(request.method, "")
+        if not name and verb == "get":
+            verb = "watch" if request.query.get("watch") in {"true", "1"} else "list"
+            fields = request.query.get("fieldSelector", "")
+            # As the real one does: a selection by name may be granted by resourceNames.
+            name = fields.removeprefix("metadata.name=") if fields.startswith("metadata.name=") else ""
+        elif not name and verb == "delete":
+            verb = "deletecollection"
+        asked = f"{resource.plural}/{subresource}" if subresource else resource.plural
+        self.authority.check(user, Attributes(verb, resource.group, asked, namespace, name))
+
+    async def _access_review(self, request: web.Request, user: User) -> web.Response:
+        review = await _body(request)
+        spec = review.get("spec", {})
+        of_path, of_resource = spec.get("nonResourceAttributes"), spec.get("resourceAttributes") or {}
+        if of_path:
+            asked = Attributes(of_path.get("verb", ""), path=of_path.get("path", ""))
+        else:
+            resource = "/".join(
+                each for each in (of_resource.get("resource", ""), of_resource.get("subresource", "")) if each
+            )
+            asked = Attributes(
+                of_resource.get("verb", ""),
+                of_resource.get("group", ""),
+                resource,
+                of_resource.get("namespace", ""),
+                of_resource.get("name", ""),
+            )
+        allowed = {"status": {"allowed": self.authority.allows(user, asked)}}
+        kind = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}}
+        return web.json_response(kind | {"spec": spec} | allowed, status=201)
+
+    # -- objects ---------------------------------------------------------------------------------------
+
+    async def _one(
+        self, request: web.Request, resource: Resource, namespace: str, name: str, subresource: str
+    ) -> web.StreamResponse:
+        flags = {
+            "strict": request.query.get("fieldValidation") == "Strict",
+            "dry_run": "dryRun" in request.query,
+        }
+        match request.method:
+            case "GET":
+                return self._answer(request, resource, self.api.get(resource, namespace, name))
+            case "PUT":
+                body = await _body(request)
+                item = self.api.update(
+                    resource, namespace, name, lambda _: body, subresource=subresource, **flags
+                )
+                return self._answer(request, resource, item)
+            case "PATCH":
+                return await self._patch(request, resource, namespace, name, subresource, flags)
+            case "DELETE":
+                options = await _body(request)
+                if flags["dry_run"]:
+                    return web.json_response(self.api.get(resource, namespace, name))
+                return web.json_response(self.api.delete(resource, namespace, name, options))
+        raise ApiError(405, "the server does not allow this method on the requested resource")
+
+    async def _patch(
+        self,
+        request: web.Request,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        subresource: str,
+        flags: dict[str, bool],
+    ) -> web.Response:
+        body = await _body(request)
+        change = self.api.patch(resource, request.content_type, body)
+        applied = request.content_type == "application/apply-patch+yaml"
+        if applied and self.store.get(resource.storage_key, namespace, name) is None:
+            body.setdefault("metadata", {}).setdefault("name", name)
+            item = self.api.create(resource, namespace, body, **flags)
+            return self._answer(request, resource, item, status=201)
+        item = self.api.update(resource, namespace, name, change, subresource=subresource, **flags)
+        return self._answer(request, resource, item)
+
+    def _answer(
+        self, request: web.Request, resource: Resource, item: Object, status: int = 200
+    ) -> web.Response:
+        accept = request.headers.get("Accept", "")
+        if request.method == "GET" and "as=Table" in accept:
+            whole = request.query.get("includeObject") == "Object"
+            metadata = {"resourceVersion": item["metadata"]["resourceVersion"]}
+            return web.json_response(table(resource, [item], metadata, whole=whole))
+        return web.json_response(item, status=status)
+
+    async def _collection(
+        self, request: web.Request, resource: Resource, namespace: str
+    ) -> web.StreamResponse:
+        query = request.query
+        if request.method == "POST":
+            item = self.api.create(
+                resource,
+                namespace,
+                await _body(request),
+                strict=query.get("fieldValidation") == "Strict",
+                dry_run="dryRun" in query,
+            )
+            return web.json_response(item, status=201)
+        matches = selector(query.get("labelSelector", ""), query.get("fieldSelector", ""))
+        if request.method == "DELETE":
+            for item in filter(matches, self.store.all(resource.storage_key, namespace)):
+                self.api.delete(
+                    resource, namespace or item["metadata"].get("namespace", ""), item["metadata"]["name"]
+                )
+            return web.json_response({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+        if query.get("watch") in {"true", "1"}:
+            return await Watch(self.api, self.faults, request, resource, namespace, matches).serve()
+        if request.method != "GET":
+            raise ApiError(405, "the server does not allow this method on the requested resource")
+        items = [item for item in self.store.all(resource.storage_key, namespace) if matches(item)]
+        page, metadata = self._pages.page(items, self.store.rv, query)
+        if "as=Table" in request.headers.get("Accept", ""):
+            whole = query.get("includeObject") == "Object"
+            shown = [self.api.shown(resource, item) for item in page]
+            return web.json_response(table(resource, shown, metadata, whole=whole))
+        listed = (
+            [self.api.shown(resource, item) for item in page] if resource.crd else [_bare(i) for i in page]
+        )
+        return web.json_response(
+            {
+                "kind": f"{resource.kind}List",
+                "apiVersion": resource.api_version,
+                "metadata": metadata,
+                "items": listed,
+            }
+        )
+
+
+def _bare(item: Object) -> Object:
+    """An item of a built-in list carries no kind of its own."""
+    return {key: value for key, value in item.items() if key not in {"apiVersion", "kind"}}
+
+
+async def _body(request: web.Request) -> Any:
+    content = await request.read()
+    if not content:
+        return {}
+    if "protobuf" in request.content_type:
+        return protobuf.decode(content)
+    try:
+        return yaml.safe_load(content) if "yaml" in request.content_type else json.loads(content)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ApiError(400, f"the body of the request cannot be read: {error}") from None

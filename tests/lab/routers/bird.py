@@ -1,0 +1,84 @@
+"""BIRD 2: the lab's default router, for it starts in milliseconds, needs no user, and routes packets."""
+
+import asyncio
+import re
+from typing import ClassVar
+
+from speaker.model.prefix import Address, Family, Prefix
+from tests.lab.routers import bird_config, bird_text
+from tests.lab.routers.router import Router
+from tests.lab.routers.table import Path, SessionInfo, ordered
+
+_TABLES = {Family.IPV4: "master4", Family.IPV6: "master6"}
+_END_OF_REPLY = re.compile(rb"(?:^|\n)(?:0|8|9)\d{3} [^\n]*\n$")
+_READ_SECONDS = 10.0
+
+
+class Bird(Router):
+    """A BIRD in a namespace, asked through its control socket."""
+
+    name: ClassVar[str] = "bird"
+    installs_routes: ClassVar[bool] = True
+
+    async def start(self) -> None:
+        """Write bird.conf, start bird and wait for its control socket."""
+        file = self.folder / "bird.conf"
+        file.write_text(bird_config.render(self.config, self.folder), encoding="utf-8")
+        control = self.folder / "bird.ctl"
+        control.unlink(missing_ok=True)
+        pid = self.folder / "bird.pid"
+        await self._spawn("bird", "bird", "-f", "-c", str(file), "-s", str(control), "-P", str(pid))
+        await self._wait_ready(control.exists)
+        await self.command("show status")
+
+    async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
+        """What BGP brought or the configuration originates; the kernel's own routes are left out."""
+        peers = {name: info.peer for name, info in (await self._sessions_by_name()).items()}
+        found: dict[Prefix, list[Path]] = {}
+        for each in self.config.families if family is None else (family,):
+            for source in ("RTS_BGP", "RTS_STATIC"):
+                reply = await self.command(f"show route table {_TABLES[each]} all where source = {source}")
+                for prefix, path in bird_text.parse_routes(reply, peers):
+                    found.setdefault(prefix, []).append(path)
+        return {prefix: ordered(paths) for prefix, paths in found.items()}
+
+    async def sessions(self) -> dict[Address, SessionInfo]:
+        """The sessions of configured peers, and of those that called from a range."""
+        return {info.peer: info for info in (await self._sessions_by_name()).values()}
+
+    async def command(self, text: str) -> str:
+        """BIRD's whole reply to a command of birdc(8), with its codes.
+
+        Raises:
+            RuntimeError: BIRD refused the command.
+        """
+        async with asyncio.timeout(_READ_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(str(self.folder / "bird.ctl"))
+            try:
+                await _reply(reader)
+                writer.write(f"{text}\n".encode())
+                reply = await _reply(reader)
+            finally:
+                writer.close()
+                await writer.wait_closed()
+        # A trailing line with a code of 8xxx or 9xxx is an error of execution or of syntax.
+        if reply.splitlines()[-1][:1] in {"8", "9"}:
+            raise RuntimeError(f"{self} refused {text!r}: {reply.strip()}")
+        return reply
+
+    async def configure(self) -> None:
+        """Have it read bird.conf again, after a test changed it."""
+        await self.command("configure")
+
+    async def _sessions_by_name(self) -> dict[str, SessionInfo]:
+        return bird_text.parse_sessions(await self.command("show protocols all"))
+
+
+async def _reply(reader: asyncio.StreamReader) -> str:
+    received = b""
+    while not _END_OF_REPLY.search(received[-400:]):
+        block = await reader.read(1 << 16)
+        if not block:
+            raise ConnectionError("bird closed its control socket")
+        received += block
+    return received.decode(errors="replace")

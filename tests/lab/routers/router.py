@@ -1,0 +1,192 @@
+"""What every router of the lab can do, whichever daemon it is; the drivers fill in the rest."""
+
+import os
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path as FilePath
+from typing import ClassVar, Self
+
+from speaker.model.prefix import Address, Family, Prefix
+from tests.lab.net.namespace import Namespace
+from tests.lab.processes import Child
+from tests.lab.routers.config import RouterConfig
+from tests.lab.routers.fib import Fib, kernel_fib
+from tests.lab.routers.table import (
+    NextHops,
+    Path,
+    SessionInfo,
+    Table,
+    next_hops,
+    show_sessions,
+    show_table,
+)
+from tests.lab.waiting import eventually
+
+WAIT_SECONDS = 10.0
+
+
+class Router(ABC):
+    """A BGP daemon in a namespace: `async with Bird(config, namespace) as router`.
+
+    Its files live in a temporary folder of its own; it dies with the process that started it.
+    """
+
+    name: ClassVar[str]
+    """What a person calls the daemon."""
+    installs_routes: ClassVar[bool]
+    """Whether it puts what it learns into the kernel, so that packets flow."""
+
+    def __init__(self, config: RouterConfig, namespace: Namespace) -> None:
+        self.config = config
+        self.namespace = namespace
+        self._folder: FilePath | None = None
+        self.children: list[Child] = []
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self._clean()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._clean()
+
+    def __repr__(self) -> str:
+        return f"<{self.name} in {self.namespace.name}>"
+
+    @property
+    def folder(self) -> FilePath:
+        """Where its files are. The path is short: socket paths end at 107 bytes."""
+        if self._folder is None:
+            self._folder = FilePath(tempfile.mkdtemp(prefix="lab-"))
+        return self._folder
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start the daemon with its configuration and wait until it answers."""
+
+    @abstractmethod
+    async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
+        """All paths it knows, of one family or both, not only the best ones."""
+
+    @abstractmethod
+    async def sessions(self) -> dict[Address, SessionInfo]:
+        """Its sessions by peer address, those of ranges included while the peer is there."""
+
+    async def stop(self) -> None:
+        """End the daemon in its own way (SIGTERM), so that its peers are told."""
+        for child in reversed(self.children):
+            await child.stop()
+        self.children.clear()
+
+    async def kill(self) -> None:
+        """End the daemon at once (SIGKILL): its peers see the connection close and no NOTIFICATION."""
+        for child in reversed(self.children):
+            await child.kill()
+        self.children.clear()
+
+    async def next_hops(self, family: Family | None = None) -> NextHops:
+        """What it learned from its peers: prefix to all next hops, as strings."""
+        return next_hops(await self.routes(family))
+
+    def fib(self, family: Family | None = None) -> Fib:
+        """What the kernel of its namespace forwards by: prefix to legs that are alive."""
+        return kernel_fib(self.namespace, family)
+
+    def fib_hosts(self, family: Family | None = None) -> dict[str, set[str]]:
+        """The same with the names of the hosts behind the legs: FRR's IPv6 gateways are link-local."""
+        return {prefix: {leg.device for leg in legs} for prefix, legs in self.fib(family).items()}
+
+    async def wait_routes(
+        self,
+        expected: Mapping[str, set[str]] | Callable[[Table], bool],
+        *,
+        family: Family | None = None,
+        within: float = WAIT_SECONDS,
+    ) -> Table:
+        """The table, once it has exactly these prefixes and next hops, or satisfies the predicate.
+
+        What the router itself originates does not count in the comparison.
+        """
+        if callable(expected):
+            holds, what = expected, "the wanted table"
+        else:
+            wanted = {prefix: set(hops) for prefix, hops in expected.items()}
+            holds, what = (lambda table: next_hops(table) == wanted), f"{wanted}"
+
+        async def table() -> Table:
+            return await self.routes(family)
+
+        return await eventually(table, holds, within=within, what=f"{self}: {what}", show=show_table)
+
+    async def wait_established(self, *peers: str, within: float = WAIT_SECONDS) -> None:
+        """Return once there are sessions with at least these peers, all established."""
+
+        def holds(sessions: Mapping[Address, SessionInfo]) -> bool:
+            up = {str(peer) for peer, info in sessions.items() if info.established}
+            return up >= set(peers)
+
+        await self.wait_sessions(holds, what=f"sessions with {', '.join(peers)}", within=within)
+
+    async def wait_sessions(
+        self,
+        holds: Callable[[Mapping[Address, SessionInfo]], bool],
+        *,
+        what: str = "the wanted sessions",
+        within: float = WAIT_SECONDS,
+    ) -> Mapping[Address, SessionInfo]:
+        """The sessions, once they satisfy the predicate."""
+        return await eventually(
+            self.sessions, holds, within=within, what=f"{self}: {what}", show=show_sessions
+        )
+
+    async def wait_fib(self, expected: Mapping[str, set[str]], *, within: float = WAIT_SECONDS) -> None:
+        """Return once the kernel forwards each prefix to exactly these hosts (an empty set: not at all)."""
+
+        def present() -> dict[str, set[str]]:
+            fib = self.fib_hosts()
+            return {prefix: fib.get(prefix, set()) for prefix in expected}
+
+        wanted = {prefix: set(hosts) for prefix, hosts in expected.items()}
+        await eventually(present, lambda fib: fib == wanted, within=within, what=f"{self}: FIB {wanted}")
+
+    def log(self) -> str:
+        """All its processes wrote."""
+        return "".join(child.output() for child in self.children)
+
+    async def _spawn(self, name: str, *argv: str, env: Mapping[str, str] | None = None) -> Child:
+        child = await Child.start(
+            name,
+            argv,
+            namespace=self.namespace,
+            log=self.folder / f"{name}.out",
+            env={**os.environ, **env} if env else None,
+        )
+        self.children.append(child)
+        return child
+
+    async def _wait_ready(self, answers: Callable[[], object], within: float = WAIT_SECONDS) -> None:
+        """Wait until `answers` is true; the failure shows what the daemon said, also if it ended."""
+
+        def state() -> tuple[bool, bool]:
+            return bool(answers()), all(child.running for child in self.children)
+
+        await eventually(
+            state,
+            lambda seen: seen[0] or not seen[1],
+            within=within,
+            what=f"{self}: an answer",
+            show=lambda _: self.log(),
+        )
+        if not answers():
+            raise RuntimeError(f"{self} did not start:\n{self.log()}")
+
+    async def _clean(self) -> None:
+        await self.kill()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
