@@ -218,6 +218,8 @@ def _result(path: str | Path, line: bytes) -> object:
         answer = json.loads(line)
     except ValueError as error:
         raise HostError(f"the speaker on {path} ended the connection without an answer") from error
+    if not isinstance(answer, dict) or "ok" not in answer:
+        raise HostError(f"what listens on {path} is not a speaker")
     if not answer["ok"]:
         raise SpeakerError(answer["error"])
     return answer["result"]

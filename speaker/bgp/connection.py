@@ -32,6 +32,7 @@ from speaker.bgp.reasons import (
     cannot_connect,
     is_collision,
     no_answer,
+    no_open,
     notification_received,
     with_notification_sent,
 )
@@ -43,6 +44,9 @@ from speaker.model.prefix import Family
 
 SEND_HOLD_SECONDS = 480.0
 """RFC 9687 §5: "the greater of 8 minutes or 2 times the negotiated Hold Time"."""
+
+OPEN_SECONDS = 5.0
+"""After how long a missing OPEN is told; the HoldTimer gives it four minutes (RFC 4271 §8.2.2)."""
 
 
 class Owner(Protocol):
@@ -67,6 +71,9 @@ class Owner(Protocol):
 
     def moved(self, connection: "Connection", new: SessionState, reason: str) -> None:
         """A transition is done; `reason` says why a connection or an attempt ended."""
+
+    def stalled(self, reason: str) -> None:
+        """Nothing has changed for a while that should have."""
 
     def update_received(self, update: UpdateMessage) -> None:
         """The peer sent routes."""
@@ -95,6 +102,7 @@ class Connection:
         self._timers = Timers(self._timer_expired)
         self._timers_task = owner.spawn(self._timers.run())
         self._dialling: asyncio.Task[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self._socket: socket.socket | None = None
         self._transport: Transport | None = None
         self._decoder: UpdateDecoder | None = None
@@ -194,6 +202,8 @@ class Connection:
         if self._dialling is not None and self._dialling is not asyncio.current_task():
             self._dialling.cancel()
         self._dialling = None
+        if self._patience is not None:
+            self._patience.cancel()
         if self._transport is not None:
             self._transport.close()
         self._transport = self._socket = self._decoder = self.negotiated = None
@@ -248,6 +258,11 @@ class Connection:
         self._transport = Transport(sock, self)
         self._transport.send_hold_seconds = SEND_HOLD_SECONDS
         self._owner.serve(self._transport)
+        self._patience = asyncio.get_running_loop().call_later(OPEN_SECONDS, self._open_missing)
+
+    def _open_missing(self) -> None:
+        if self.state is SessionState.OPEN_SENT:
+            self._owner.stalled(no_open(self._peer, OPEN_SECONDS))
 
     # -- what the transport reports ----------------------------------------------------------------
 

@@ -104,6 +104,12 @@ def no_answer(peer: Peer) -> str:
     return f"no answer from {peer.address} port {peer.port} ({hint})"
 
 
+def no_open(peer: Peer, seconds: float) -> str:
+    """TCP is there, BGP is not: with TTL security on one side only, that is all there is to see."""
+    hint = "" if peer.ttl_security_hops is None else "; it may not send with TTL 255, as TTL security asks"
+    return f"connected to {peer.address}, but no OPEN came within {seconds:g} s{hint}"
+
+
 def cannot_connect(peer: Peer, error: OSError) -> str:
     """The TCP handshake was refused, here or there."""
     where = f"cannot connect to {peer.address} port {peer.port}"

@@ -265,6 +265,10 @@ class Session:
         elif connection is self._main:
             self._main_moved(connection, new, reason)
 
+    def stalled(self, reason: str) -> None:
+        """A connection waits for what should have come: worth a word, and no more."""
+        self._report_error(reason)
+
     def _rival_moved(self, rival: Connection, new: SessionState, reason: str) -> None:
         if new is SessionState.ESTABLISHED and self._main is not None:
             self._dump(self._main)

@@ -5,7 +5,8 @@ decode; knows nothing of BGP and decides nothing about routes. From the inside o
 
     config, problems, backoff     values, failures by what must be done, time and chance
     wire, translate, documents    the API's JSON, narrowed, into `speaker.model` views
-    credentials, transport        requests and streams over `kubernetes.aio`
+    credentials, network          who we are; what breaks on the way, in words
+    transport                     requests and streams over `kubernetes.aio`
     sources, inventory            what is watched, and what is known of it
     reflector, presence           one resource, listed and watched for ever; whether it is there at all
     event_documents, events       the Events writer

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: exponential with full jitter."""
+"""How long to wait: for an answer, and before the next attempt (exponential with full jitter)."""
 
 import asyncio
 import random
@@ -19,6 +19,25 @@ LEAST_SECONDS = 0.05
 """Full jitter may draw nearly nothing; a floor keeps a failing server from a hot loop."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long the API server may keep us waiting.
+
+    Attributes:
+        connect_seconds: for a connection, TLS included.
+        answer_seconds: for a whole answer that is no stream.
+        silence_seconds: between two bytes of a watch. It sends a bookmark a minute; silence for longer
+            means a half-open connection.
+        initial_seconds: between two bytes of what a WatchList holds at first. A server that takes it for
+            a plain watch would keep us waiting for its end.
+    """
+
+    connect_seconds: float = 5.0
+    answer_seconds: float = 60.0
+    silence_seconds: float = 100.0
+    initial_seconds: float = 20.0
+
+
 @dataclass(frozen=True, slots=True)
 class Pacing:
     """Time and chance, as values that tests replace.
@@ -27,11 +46,13 @@ class Pacing:
         clock: measures and dates.
         uniform: draws a float between two bounds.
         sleep: waits for so many seconds.
+        patience: how long to wait for the API server.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     uniform: Callable[[float, float], float] = random.uniform
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    patience: Patience = field(default_factory=Patience)
 
 
 class Backoff:

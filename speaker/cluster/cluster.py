@@ -14,12 +14,13 @@ from speaker.cluster.credentials import own_namespace
 from speaker.cluster.events import EventWriter
 from speaker.cluster.inventory import Known
 from speaker.cluster.lease import Lease
+from speaker.cluster.network import network_errors, unreachable
 from speaker.cluster.presence import Presence
 from speaker.cluster.problems import Forbidden, NotFound, RequestProblem
 from speaker.cluster.reflector import Reflector
 from speaker.cluster.sources import Source, source, sources
 from speaker.cluster.translate import Translator
-from speaker.cluster.transport import Transport, network_errors
+from speaker.cluster.transport import Transport
 from speaker.errors import ClusterError
 from speaker.model.objects import Change, Kind, ObjectRef, View
 
@@ -64,7 +65,7 @@ class Cluster:
 
     async def run(self) -> None:
         """Watch until cancelled; raises ClusterError when the configuration cannot be used."""
-        transport = await Transport.connect(self._config, self._pacing.clock)
+        transport = await Transport.connect(self._config, self._pacing)
         presence = Presence(transport, self._pacing)
         self._reflectors = {
             each.kind: self._reflector(each, transport, presence) for each in sources(self._config)
@@ -176,6 +177,4 @@ class Cluster:
                 f"the API server {self._transport.server} did not answer in {timeout_seconds:g} s"
             ) from None
         except network_errors() as error:
-            raise ClusterError(
-                f"the API server {self._transport.server} cannot be reached: {error}"
-            ) from None
+            raise ClusterError(unreachable(self._transport.server, error)) from None

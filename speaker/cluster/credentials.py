@@ -6,7 +6,10 @@ error that is a traceback. Knows nothing of requests. A token never appears in a
 
 import asyncio
 import hashlib
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 TOKEN = "BearerToken"  # noqa: S105 # the package's name for the header, not a secret
 READ_BUFFER_BYTES = 2**17
 """Bounds how much of a stream is decoded before the event loop turns; the package takes 2 MiB."""
+
+LONGEST_COMPLAINT = 200
 
 CONNECTIONS = 64
 """Many watches stay open at once; none may wait for another's connection."""
@@ -132,10 +137,32 @@ async def _read_kubeconfig(configuration: "Configuration", paths: str) -> None:
 
     if not any(map(os.path.isfile, map(os.path.expanduser, paths.split(os.pathsep)))):
         raise ConfigException("there is no such file")
-    await load_kube_config(config_file=paths, client_configuration=configuration)  # type: ignore[no-untyped-call]
+    with _overheard() as complaints:
+        await load_kube_config(config_file=paths, client_configuration=configuration)  # type: ignore[no-untyped-call]
     token = configuration.api_key.get(TOKEN)
     if token is not None:
         configuration.api_key[TOKEN] = token.strip()
+    elif complaints and not configuration.cert_file:
+        # Without this the requests would go out as nobody's.
+        raise ConfigException(f"the credential plugin fails: {complaints[0]}")
+
+
+@contextmanager
+def _overheard() -> Iterator[list[str]]:
+    """What the package only logs, bounded and on one line, instead of its lines in the log."""
+    said: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            said.append(" ".join(record.getMessage().split())[:LONGEST_COMPLAINT])
+        return False
+
+    logger = logging.getLogger("kubernetes.aio.config.kube_config")
+    logger.addFilter(keep)
+    try:
+        yield said
+    finally:
+        logger.removeFilter(keep)
 
 
 def _identity(configuration: "Configuration") -> str:

@@ -14,7 +14,8 @@ from speaker.cluster.backoff import Pacing
 from speaker.cluster.event_documents import Event, again, created, name_of
 from speaker.cluster.inventory import Known
 from speaker.cluster.lease import Lease
-from speaker.cluster.transport import Transport, network_errors
+from speaker.cluster.network import network_errors, words
+from speaker.cluster.transport import Transport
 from speaker.model.objects import Kind, ObjectRef
 from speaker.model.publication import Exclusion, ExclusionReason
 
@@ -129,7 +130,7 @@ class EventWriter:
             try:
                 status = await self._send(transport, event)
             except network_errors() as error:
-                reason = str(error)
+                reason = words(error)
             else:
                 if status < 400 or status == 409:
                     return

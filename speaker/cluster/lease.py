@@ -13,7 +13,8 @@ import msgspec
 
 from speaker.cluster import wire
 from speaker.cluster.backoff import Pacing
-from speaker.cluster.transport import Answer, Transport, network_errors
+from speaker.cluster.network import network_errors, words
+from speaker.cluster.transport import Answer, Transport
 
 NAME = "kube-route-speaker-events"
 DURATION_SECONDS = 60.0
@@ -57,8 +58,11 @@ class Lease:
         while True:
             try:
                 held = await self._attempt()
-            except (msgspec.MsgspecError, *network_errors()) as error:
-                _log.debug("lease is not reached", extra={"reason": str(error)})
+            except msgspec.MsgspecError as error:
+                _log.debug("lease cannot be read", extra={"reason": str(error)})
+                held = False
+            except network_errors() as error:
+                _log.debug("lease is not reached", extra={"reason": words(error)})
                 held = False
             if held is not self.held or not self.decided.is_set():
                 _log.debug("lease decided", extra={"held": held})

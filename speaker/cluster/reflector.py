@@ -7,7 +7,7 @@ is ever reported gone because of an error.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,11 +17,12 @@ from speaker.cluster import wire
 from speaker.cluster.backoff import Backoff, Pacing
 from speaker.cluster.config import SourceHealth
 from speaker.cluster.inventory import Inventory
+from speaker.cluster.network import network_errors, unreachable
 from speaker.cluster.presence import Presence
 from speaker.cluster.problems import Forbidden, Gone, NotFound, RequestProblem, ServerBehind, Unprocessable
 from speaker.cluster.sources import Source
 from speaker.cluster.translate import Translator
-from speaker.cluster.transport import SILENCE_SECONDS, Transport, network_errors
+from speaker.cluster.transport import Transport
 from speaker.model.objects import Change
 
 PAGE = "500"
@@ -32,9 +33,6 @@ WATCH_SECONDS = (240.0, 360.0)
 """How long a watch is asked to last; drawn, so that a thousand speakers do not come back at once."""
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-INITIAL_SILENCE_SECONDS = 20.0
-"""A server that takes a WatchList for a plain watch would keep us waiting for its end."""
-
 SERVER_BEHIND_SECONDS = 1.0
 SERVER_BEHIND_TIMES = 5
 """After so many answers the server will not catch up: it was restored to an older state."""
@@ -107,7 +105,7 @@ class Reflector:
                 self._note(str(error))
             at_least = self._learn(error)
         except network_errors() as error:
-            self._note(f"the API server {self._transport.server} cannot be reached: {_words(error)}")
+            self._note(unreachable(self._transport.server, error))
         except msgspec.MsgspecError as error:
             self._note(f"the API server {self._transport.server} sends what cannot be read: {error}")
         if self._opened_at is not None:
@@ -141,7 +139,7 @@ class Reflector:
                 return
             if not self._resource_version:
                 await self._list()
-            await self._watch()
+            await self._stream({"resourceVersion": self._resource_version})
         except (NotFound, Forbidden):
             # Whoever may not list what does not exist hears of the role first: discovery knows better.
             if not self._source.optional or not await self._is_absent():
@@ -175,20 +173,19 @@ class Reflector:
         self._now()
 
     async def _watch_from_nothing(self) -> bool:
-        """A WatchList, followed to its end; False when the server knows none and it must be a list."""
+        """A WatchList and the watch that it becomes; False when it must be a list instead."""
         self.inventory.begin()
         query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         try:
-            await self._stream(query, INITIAL_SILENCE_SECONDS)
+            await self._stream(query)
         except Unprocessable:
             # Before Kubernetes 1.32, or with the feature gate off.
             self._watch_list = False
-            return False
         finally:
             if self._opened_at is not None and self.inventory.is_reading:
                 # It broke off: pages make progress where one long answer does not come through.
                 self._watch_list = False
-        return True
+        return not self.inventory.is_reading
 
     def _complete(self, resource_version: str) -> None:
         """Everything has been read: what was not seen is gone."""
@@ -202,29 +199,37 @@ class Reflector:
 
     # -- watching --------------------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
+    async def _stream(self, query: dict[str, str]) -> None:
+        seconds = str(int(self._pacing.uniform(*WATCH_SECONDS)))
+        query |= {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
+        query |= self._source.selector
+        what = f"watch {self._source.name}"
         try:
-            await self._stream({"resourceVersion": self._resource_version}, SILENCE_SECONDS)
+            async with self._transport.stream(what, self._source.path, query) as batches:
+                await self._drink(batches)
         except TimeoutError:
             if self._opened_at is None:
                 raise
             # Silence for longer than bookmarks take: half-open, or a server that sends none.
             _log.debug("watch was silent", extra={"source": self._source.name})
 
-    async def _stream(self, query: dict[str, str], silence_seconds: float) -> None:
-        seconds = str(int(self._pacing.uniform(*WATCH_SECONDS)))
-        query |= {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
-        query |= self._source.selector
-        what = f"watch {self._source.name}"
-        async with self._transport.stream(what, self._source.path, query, silence_seconds) as batches:
-            self._opened_at = self._pacing.clock.monotonic()
-            if not self.inventory.is_reading:
-                self._behind = 0
-                self._now(error="")
+    async def _drink(self, batches: AsyncIterator[list[bytes]]) -> None:
+        """Take what a stream gives, to its end; raises TimeoutError when initial events do not go on."""
+        self._opened_at = self._pacing.clock.monotonic()
+        if not self.inventory.is_reading:
+            self._behind = 0
+            self._now(error="")
+        async with asyncio.timeout(None) as limit:
+            self._limit(limit)
             async for lines in batches:
                 for start in range(0, len(lines), SLICE):
                     self._take_events(lines[start : start + SLICE])
                     await asyncio.sleep(0)
+                self._limit(limit)
+
+    def _limit(self, limit: asyncio.Timeout) -> None:
+        patience = self._pacing.patience.initial_seconds if self.inventory.is_reading else None
+        limit.reschedule(None if patience is None else asyncio.get_running_loop().time() + patience)
 
     def _take_events(self, lines: Iterable[bytes]) -> None:
         with self._delivering() as changes:
@@ -307,7 +312,3 @@ class Reflector:
         before, self.health = self.health, health
         if (before.synced, before.error) != (health.synced, health.error):
             self._on_health(health)
-
-
-def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__

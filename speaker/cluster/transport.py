@@ -14,20 +14,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from speaker.clock import Clock
 from speaker.cluster import wire
+from speaker.cluster.backoff import Pacing
 from speaker.cluster.config import ClusterConfig
 from speaker.cluster.credentials import Connection, bearer, connection, token_file
 from speaker.cluster.problems import RequestProblem, problem
 from speaker.errors import ClusterError
 
 if TYPE_CHECKING:
-    from aiohttp import ClientError, ClientResponse, ClientTimeout
-
-CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 60.0
-SILENCE_SECONDS = 100.0
-"""A watch sends a bookmark a minute; silence for longer means a half-open connection."""
+    from aiohttp import ClientResponse, ClientTimeout
 
 TOKEN_LIVES_SECONDS = 60.0
 """How long a projected token is used before its file is read again."""
@@ -37,14 +32,6 @@ LONGEST_REFUSAL = 65536
 
 _status = msgspec.json.Decoder(wire.Status)
 _log = logging.getLogger(__name__)
-
-
-def network_errors() -> tuple[type[OSError], type["ClientError"], type[TimeoutError]]:
-    """What a request raises when no answer came or it broke off."""
-    # aiohttp comes with the kubernetes package, which is slow to import.
-    from aiohttp import ClientError  # noqa: PLC0415
-
-    return (OSError, ClientError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +57,23 @@ class Transport:
     Use `Transport.connect`; `close` when done.
     """
 
-    def __init__(self, first: Connection, config: ClusterConfig, clock: Clock) -> None:
+    def __init__(self, first: Connection, config: ClusterConfig, pacing: Pacing) -> None:
         self._connection = first
         self._config = config
-        self._clock = clock
+        self._clock = pacing.clock
+        self._patience = pacing.patience
         self._token_file = token_file(config)
-        self._token_read_at = clock.monotonic()
+        self._token_read_at = self._clock.monotonic()
         self._renewing = asyncio.Lock()
 
     @classmethod
-    async def connect(cls, config: ClusterConfig, clock: Clock) -> "Transport":
+    async def connect(cls, config: ClusterConfig, pacing: Pacing) -> "Transport":
         """Read the configuration; nothing is sent yet.
 
         Raises:
             ClusterError: the kubeconfig or the ServiceAccount cannot be used.
         """
-        return cls(await connection(config), config, clock)
+        return cls(await connection(config), config, pacing)
 
     @property
     def server(self) -> str:
@@ -114,7 +102,7 @@ class Transport:
         """One request and its whole answer, whatever its status.
 
         Raises:
-            OSError, aiohttp.ClientError, TimeoutError: no answer came (`network_errors`).
+            one of `network_errors`: no answer came, or it broke off.
         """
         response = await self._call(_Request(method, path, query or {}, body, content_type), None)
         try:
@@ -139,7 +127,7 @@ class Transport:
 
     @asynccontextmanager
     async def stream(
-        self, what: str, path: str, query: Mapping[str, str], silence_seconds: float = SILENCE_SECONDS
+        self, what: str, path: str, query: Mapping[str, str], silence_seconds: float | None = None
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
         """A watch: gives batches of whole lines as they arrive; raises RequestProblem if refused.
 
@@ -147,9 +135,11 @@ class Transport:
             what: for the sentence, such as "watch pods".
             path: on the server.
             query: parameters.
-            silence_seconds: without a byte for so long the stream ends in a TimeoutError.
+            silence_seconds: without a byte for so long the stream ends in a TimeoutError; None takes the
+                patience with a watch that sends bookmarks.
         """
-        response = await self._call(_Request("GET", path, query), silence_seconds)
+        patience = silence_seconds or self._patience.silence_seconds
+        response = await self._call(_Request("GET", path, query), patience)
         try:
             await self._check(what, response)
             async with aclosing(self._lines(what, response)) as lines:
@@ -178,13 +168,13 @@ class Transport:
 
     async def _call(self, request: _Request, silence_seconds: float | None) -> "ClientResponse":
         """Send; once more with renewed credentials if they were not accepted and others are there."""
-        import aiohttp  # noqa: PLC0415 # see network_errors
+        import aiohttp  # noqa: PLC0415 # the kubernetes package brings it, and takes long to import
 
         await self._take_rotated_token()
         timeout = aiohttp.ClientTimeout(
-            total=ANSWER_SECONDS if silence_seconds is None else None,
-            sock_connect=CONNECT_SECONDS,
-            sock_read=silence_seconds or ANSWER_SECONDS,
+            total=self._patience.answer_seconds if silence_seconds is None else None,
+            sock_connect=self._patience.connect_seconds,
+            sock_read=silence_seconds or self._patience.answer_seconds,
         )
         used, token = self._connection, self._connection.token
         try:
@@ -257,7 +247,7 @@ def _message(body: bytes) -> str:
 
 
 def _keep_alive(response: "ClientResponse") -> None:
-    """Let the kernel find a dead peer in half a minute, long before `SILENCE_SECONDS`."""
+    """Let the kernel find a dead peer in half a minute, long before a watch counts as silent."""
     link = response.connection
     sock = link.transport.get_extra_info("socket") if link and link.transport else None
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):

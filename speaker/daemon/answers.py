@@ -1,8 +1,7 @@
 """What the control socket answers: status, routes and explanations, as JSON values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from speaker.bgp import PeerSet
 from speaker.cluster import Cluster
 from speaker.control import Command
 from speaker.errors import UsageError
@@ -17,11 +16,27 @@ Json = dict[str, object]
 
 
 class Answers:
-    """Answers from the running parts; changes nothing."""
+    """Answers from the running parts; changes nothing.
 
-    def __init__(self, node_name: str, sessions: PeerSet, cluster: Cluster, reconciler: Reconciler) -> None:
+    Args:
+        node_name: of this speaker.
+        sessions: gives every session by peer name.
+        advertised: gives what a peer has been sent.
+        cluster: for its sources.
+        reconciler: for what should be sent, and why not.
+    """
+
+    def __init__(
+        self,
+        node_name: str,
+        sessions: Callable[[], Mapping[str, SessionStatus]],
+        advertised: Callable[[str], AdjRibOut],
+        cluster: Cluster,
+        reconciler: Reconciler,
+    ) -> None:
         self._node_name = node_name
         self._sessions = sessions
+        self._advertised = advertised
         self._cluster = cluster
         self._reconciler = reconciler
 
@@ -38,7 +53,7 @@ class Answers:
                 {"name": health.name, "synced": health.synced, "error": health.error}
                 for health in self._cluster.health()
             ],
-            "sessions": [_session(status) for status in self._sessions.sessions().values()],
+            "sessions": [_session(status) for status in self._sessions().values()],
             "exclusions": {
                 reason.value: count for reason, count in self._reconciler.exclusion_counts().items() if count
             },
@@ -47,7 +62,7 @@ class Answers:
     def routes(self, request: Mapping[str, object]) -> Json:
         """What a peer, or every peer, should hear and whether its transport has taken it."""
         wanted = request.get("peer")
-        peers = list(self._sessions.sessions())
+        peers = list(self._sessions())
         if wanted is not None and wanted not in peers:
             raise UsageError(f"there is no peer {wanted}; the peers are {', '.join(peers)}")
         return {
@@ -55,9 +70,7 @@ class Answers:
                 route
                 for peer in peers
                 if wanted in (None, peer)
-                for route in _routes(
-                    peer, self._reconciler.adj_rib_out(peer), self._sessions.advertised(peer)
-                )
+                for route in _routes(peer, self._reconciler.adj_rib_out(peer), self._advertised(peer))
             ]
         }
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from speaker.kernel import HostFacts
 from speaker.model.peer import Peer, SessionFacts
 from speaker.model.policy import HostView, PeerView
-from speaker.model.prefix import Address, family_of
 from speaker.settings import Settings
 
 
@@ -35,17 +34,3 @@ def host_view(
             for peer in peers
         },
     )
-
-
-def refused_sources(settings: Settings, sources: Mapping[str, Address]) -> dict[str, Address]:
-    """Peers toward which the kernel would send from an address that the allow list does not name.
-
-    Returns:
-        peer name to the kernel's source address; empty where no list of the family was given.
-    """
-    listed = {family_of(address) for address in settings.allowed_sources}
-    return {
-        name: source
-        for name, source in sources.items()
-        if family_of(source) in listed and source not in settings.allowed_sources
-    }

@@ -8,7 +8,7 @@ sent, before every source has listed once: unknown is not empty.
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
@@ -16,16 +16,17 @@ from speaker.clock import Clock, SystemClock
 from speaker.cluster import Cluster, SourceHealth
 from speaker.control import ControlServer
 from speaker.daemon.answers import Answers
-from speaker.daemon.host import host_view, refused_sources
+from speaker.daemon.host import host_view
 from speaker.daemon.readiness import readiness
 from speaker.daemon.reporting import Reporter
+from speaker.daemon.sources import pin_sources
 from speaker.daemon.stopping import decide_stop
 from speaker.errors import HostError
 from speaker.health import Check, HealthServer
 from speaker.kernel import HostFacts, Kernel, uptime_seconds
 from speaker.metrics import Metrics
 from speaker.model.objects import Change
-from speaker.model.peer import SessionFacts
+from speaker.model.peer import SessionFacts, SessionStatus
 from speaker.model.policy import HostView
 from speaker.routing.reconcile import Reconciler
 from speaker.settings import Settings
@@ -47,7 +48,7 @@ class Speaker:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._peers = settings.peers()
+        self._pinned = pin_sources(settings.peers(), settings.allowed_sources, None)
         self._established: dict[str, SessionFacts] = {}
         self._dirty = asyncio.Event()
         self._stop_asked = asyncio.Event()
@@ -67,7 +68,13 @@ class Speaker:
         self._started_at = self._clock.monotonic()
         self._reconciler = Reconciler(settings.publication_policy(), self._host_view(None))
         self._reporter = Reporter(self._metrics, self._cluster.events)
-        self._answers = Answers(settings.node_name, self._sessions, self._cluster, self._reconciler)
+        self._answers = Answers(
+            settings.node_name,
+            self._session_statuses,
+            self._sessions.advertised,
+            self._cluster,
+            self._reconciler,
+        )
         self._facts: HostFacts | None = None
 
     # -- life ------------------------------------------------------------------------------------------
@@ -77,8 +84,8 @@ class Speaker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_asked.set)
-        self._sessions.set_peers(self._peers)
-        self._kernel.set_peers({peer.name: peer.address for peer in self._peers})
+        self._sessions.set_peers(self._pinned.usable)
+        self._kernel.set_peers({peer.name: peer.address for peer in self._pinned.peers})
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(part, name=name) for name, part in self._parts()]
             await self._stop_asked.wait()
@@ -168,12 +175,13 @@ class Speaker:
         self._reporter.source_changed(health)
 
     def _host_changed(self, facts: HostFacts) -> None:
-        for peer, source in refused_sources(self._settings, facts.sources).items():
-            _log.warning(
-                "source address is not allowed",
-                extra={"peer": peer, "source": str(source), "flag": "--allowed-source-addresses"},
-            )
         self._facts = facts
+        pinned = pin_sources(self._pinned.peers, self._settings.allowed_sources, facts)
+        if pinned != self._pinned:
+            for peer, reason in pinned.refused.items():
+                _log.error("no session", extra={"peer": peer, "reason": reason})
+            self._pinned = pinned
+            self._sessions.set_peers(pinned.usable)
         self._host_is_now()
 
     def _session_event(self, event: SessionEvent) -> None:
@@ -190,16 +198,20 @@ class Speaker:
         self._dirty.set()
 
     def _host_view(self, facts: HostFacts | None) -> HostView:
-        return host_view(self._settings, self._peers, facts, self._established)
+        return host_view(self._settings, self._pinned.peers, facts, self._established)
 
     # -- what is asked ---------------------------------------------------------------------------------
 
+    def _session_statuses(self) -> Mapping[str, SessionStatus]:
+        """Every configured peer's session, also of those that can have none."""
+        return {**self._sessions.sessions(), **self._pinned.idle}
+
     def _readiness(self) -> Iterable[Check]:
         running_seconds = self._clock.monotonic() - self._started_at
-        return readiness(self._cluster.health(), self._sessions.sessions(), running_seconds)
+        return readiness(self._cluster.health(), self._session_statuses(), running_seconds)
 
     def _render_metrics(self) -> bytes:
-        self._metrics.record_sessions(self._sessions.sessions())
+        self._metrics.record_sessions(self._session_statuses())
         self._metrics.record_exclusions(self._reconciler.exclusion_counts())
         self._metrics.record_sources(
             {health.name: health for health in self._cluster.health()}, in_sync=self._cluster.in_sync

@@ -163,7 +163,7 @@ class Kernel:
             "host network changed",
             extra={
                 "addresses": len(addresses),
-                "sources": {name: str(source) for name, source in sources.items()},
+                "sources": ",".join(f"{name}={source}" for name, source in sources.items()),
             },
         )
         self._on_change(facts)

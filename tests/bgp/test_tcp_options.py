@@ -15,18 +15,6 @@ from tests.bgp.test_sessions import mirrored
 Speak = Callable[..., Speaker]
 
 
-def has_md5() -> bool:
-    with socket.socket() as sock:
-        try:
-            set_md5(sock, ip_address("127.0.0.1"), Password("x"))
-        except OSError:
-            return False
-    return True
-
-
-needs_md5 = pytest.mark.skipif(not has_md5(), reason="the kernel or the container gives no TCP MD5")
-
-
 def pair(**overrides: object) -> tuple[Peer, Peer]:
     """The dialling side's peer and the passive side's."""
     dialling = peer(address=loopback(), source=loopback(), **overrides)
@@ -37,7 +25,7 @@ def listening(configured: Peer, port: int = PORT) -> dict[str, object]:
     return {"listen_port": port, "listen_addresses": (configured.source,)}
 
 
-@needs_md5
+@pytest.mark.md5
 async def test_the_same_password_on_both_sides_makes_a_session(speak: Speak) -> None:
     dialling, passive = pair(password=Password("s3cret"))
     speak(passive, **listening(passive))
@@ -46,7 +34,7 @@ async def test_the_same_password_on_both_sides_makes_a_session(speak: Speak) -> 
     await speaker.until_state(SessionState.ESTABLISHED)
 
 
-@needs_md5
+@pytest.mark.md5
 @pytest.mark.parametrize("other", [Password("wrong"), None])
 async def test_another_password_is_silence_and_says_so(speak: Speak, other: Password | None) -> None:
     dialling, passive = pair(password=Password("s3cret"))
@@ -59,7 +47,7 @@ async def test_another_password_is_silence_and_says_so(speak: Speak, other: Pass
     assert "s3cret" not in reason
 
 
-@needs_md5
+@pytest.mark.md5
 async def test_a_password_set_while_running_counts_for_the_next_connection(speak: Speak) -> None:
     dialling, passive = pair(password=Password("new"))
     listener = speak(replace(passive, password=Password("old")), **listening(passive))
@@ -71,7 +59,7 @@ async def test_a_password_set_while_running_counts_for_the_next_connection(speak
     await speaker.until_state(SessionState.ESTABLISHED)
 
 
-@needs_md5
+@pytest.mark.md5
 @pytest.mark.parametrize("password", [None, Password("s3cret")])
 async def test_a_session_over_ipv6(speak: Speak, password: Password | None) -> None:
     """Both ends are ::1: IPv6 has no other loopback address; so one side dials and one listens."""

@@ -48,6 +48,29 @@ def test_a_silent_peer_is_found_at_the_hold_time() -> None:
     with_travel(scenario)
 
 
+def test_a_peer_that_takes_the_connection_and_says_nothing_is_reported() -> None:
+    """The HoldTimer of OpenSent is four minutes; a user shall not wait that long for a reason."""
+
+    async def scenario() -> None:
+        configured = peer(address=loopback())
+        router = RawPeer(configured).listen()
+        events: list[SessionEvent] = []
+        speaker = Speaker(PeerSet(on_event=events.append), events)
+        speaker.peers.set_peers([configured])
+        speaker.peers.start()
+        speaker.run()
+        await speaker.until_state(SessionState.OPEN_SENT)
+        travel(4.0)
+        await asyncio.sleep(0.01)
+        assert not speaker.kinds(SessionEventKind.ERROR)
+        travel(1.5)
+        await speaker.until_error("no OPEN came within 5 s")
+        assert speaker.state() is SessionState.OPEN_SENT
+        await finish(speaker, router)
+
+    with_travel(scenario)
+
+
 def test_what_the_peer_says_restarts_the_hold_timer() -> None:
     async def scenario() -> None:
         speaker, router = await establish(hold_time_seconds=9)

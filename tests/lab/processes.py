@@ -7,6 +7,7 @@ user, so programs that change it are given a private /etc/passwd (see `tests.lab
 
 import asyncio
 import contextlib
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +18,13 @@ from tests.lab.net.namespace import Namespace
 STOP_SECONDS = 5.0
 
 
+def mortal(argv: Sequence[str]) -> list[str]:
+    """The command line that runs `argv` and has it killed when the thread that starts it dies."""
+    return ["setpriv", "--pdeathsig", "KILL", "--", *argv] if shutil.which("setpriv") else list(argv)
+
+
 class Child:
-    """One running process in a namespace, its output in a file."""
+    """One running process, its output in a file."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
@@ -31,13 +37,16 @@ class Child:
         name: str,
         argv: Sequence[str],
         *,
-        namespace: Namespace,
+        namespace: Namespace | None,
         log: Path,
         env: Mapping[str, str] | None = None,
     ) -> Self:
-        """Start `argv` in the namespace; both its streams are appended to `log`."""
+        """Start `argv` in the namespace, or in that of this process; both streams are appended to `log`."""
+        command = mortal(argv) if namespace is None else namespace.inside(mortal(argv))
         with log.open("ab") as file:
-            process = await namespace.popen(argv, env=env, stdout=file, stderr=file)
+            process = await asyncio.create_subprocess_exec(
+                *command, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file
+            )
         return cls(name, process, log)
 
     @property

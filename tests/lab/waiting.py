@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
@@ -13,6 +13,28 @@ STEP_SECONDS = 0.02
 
 class NotReachedError(AssertionError):
     """A condition did not come to hold in time; the message shows what was there instead."""
+
+
+@overload
+async def eventually(
+    probe: Callable[[], Awaitable[T]],
+    holds: Callable[[T], bool] = bool,
+    *,
+    within: float = 10.0,
+    what: str = "the condition",
+    show: Callable[[T], str] = repr,
+) -> T: ...
+
+
+@overload
+async def eventually(
+    probe: Callable[[], T],
+    holds: Callable[[T], bool] = bool,
+    *,
+    within: float = 10.0,
+    what: str = "the condition",
+    show: Callable[[T], str] = repr,
+) -> T: ...
 
 
 async def eventually(

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +27,6 @@ def rendered(folder: Path) -> Objects:
 @pytest.fixture
 def render(tmp_path: Path) -> Callable[..., Objects]:
     """Render a folder of manifests/, with components on top of it."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("not installed: kubectl")
 
     def render_(folder: str, *components: str) -> Objects:
         if not components:

@@ -2,9 +2,15 @@
 
 from typing import Any
 
+from tests.lab.kubeapi.crds import IPS, SUBNETS
+from tests.lab.kubeapi.server import KubeApi
+from tests.lab.roles import role_manifests
+
 Manifest = dict[str, Any]
 
 NODES = ("node1", "node2", "node3")
+WEB_NODES = NODES[:2]
+"""Where the Service has endpoints."""
 SAMPLE_IPS = ("10.16.0.5", "fd00:10:16::5")
 SUBNET_CIDRS = ("10.16.0.0/16", "fd00:10:16::/64")
 VIPS = ("192.0.2.10", "2001:db8::10")
@@ -93,3 +99,12 @@ def endpoint_slice(family: str, nodes: tuple[str, ...]) -> Manifest:
         ],
         "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
     }
+
+
+def populate(api: KubeApi) -> None:
+    """Create everything but the Nodes, whose addresses depend on where they stand."""
+    api.create(SUBNETS, IPS)
+    api.create(*role_manifests(), subnet(), pod("sample", "node1", SAMPLE_IPS), service())
+    for number, name in enumerate(WEB_NODES, start=1):
+        api.create(pod(f"web-{number}", name, (f"10.16.0.1{number}", f"fd00:10:16::1{number}")))
+    api.create(*(endpoint_slice(family, WEB_NODES) for family in ("IPv4", "IPv6")))

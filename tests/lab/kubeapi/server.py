@@ -1,5 +1,6 @@
 """HTTP: routes requests to `Api`, streams watches, and applies the faults."""
 
+import asyncio
 import base64
 import json
 import socket
@@ -15,7 +16,7 @@ from tests.lab.kubeapi import discovery, protobuf
 from tests.lab.kubeapi.api import Api
 from tests.lab.kubeapi.auth import Attributes, Authority, User
 from tests.lab.kubeapi.errors import ApiError
-from tests.lab.kubeapi.faults import Faults
+from tests.lab.kubeapi.faults import Faults, Harm, Planned
 from tests.lab.kubeapi.pages import Pages
 from tests.lab.kubeapi.resources import Object, Resource
 from tests.lab.kubeapi.selectors import selector
@@ -39,6 +40,7 @@ class KubeApi:
         tls: serve HTTPS with a certificate of its own (needs `data`).
         sockets: further listening sockets, made in other namespaces, that serve the same.
         names: further addresses that the certificate covers.
+        anonymous_admin: who brings no token may do everything; for kubectl over plain HTTP.
     """
 
     def __init__(
@@ -50,11 +52,12 @@ class KubeApi:
         tls: bool = False,
         sockets: tuple[socket.socket, ...] = (),
         names: tuple[str, ...] = (),
+        anonymous_admin: bool = False,
     ) -> None:
         self.host, self.port = host, port
         self.store = Store(":memory:" if data is None else data / "objects.db")
         self.api = Api(self.store)
-        self.authority = Authority(self.store)
+        self.authority = Authority(self.store, anonymous_admin=anonymous_admin)
         self.faults = Faults()
         self.requests: list[str] = []
         self._pages = Pages()
@@ -155,15 +158,10 @@ class KubeApi:
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path_qs}")
         if self.faults.outage:
-            if request.transport is not None:
-                request.transport.abort()
-            raise web.HTTPServiceUnavailable
+            return await _harmed(request, Planned(harm=Harm.RESET))
         planned = self.faults.planned(request.path_qs)
         if planned is not None:
-            status, retry_after = planned
-            headers = {"Retry-After": retry_after} if retry_after else {}
-            error = ApiError(status, f"planned answer {status}")
-            return web.json_response(error.status(), status=status, headers=headers)
+            return await _harmed(request, planned)
         try:
             return await handler(request)
         except ApiError as error:
@@ -397,6 +395,21 @@ class KubeApi:
                 "items": listed,
             }
         )
+
+
+async def _harmed(request: web.Request, planned: Planned) -> web.Response:
+    match planned.harm:
+        case Harm.RESET:
+            if request.transport is not None:
+                request.transport.abort()
+        case Harm.HANG:
+            # Until the client goes: the handler is cancelled then.
+            await asyncio.Event().wait()
+    headers = {"Retry-After": planned.retry_after} if planned.retry_after else {}
+    if planned.body is not None:
+        return web.Response(body=planned.body, status=planned.status, headers=headers)
+    status = ApiError(planned.status, f"planned answer {planned.status}").status()
+    return web.json_response(status, status=planned.status, headers=headers)
 
 
 def _bare(item: Object) -> Object:

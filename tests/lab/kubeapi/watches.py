@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tests.lab.kubeapi.api import Api
 from tests.lab.kubeapi.errors import ApiError
-from tests.lab.kubeapi.faults import Faults
+from tests.lab.kubeapi.faults import Faults, Tap
 from tests.lab.kubeapi.resources import Object, Resource
 from tests.lab.kubeapi.selectors import Match
 from tests.lab.kubeapi.store import Entry
@@ -40,7 +40,7 @@ class Watch:
         query = request.query
         self._bookmarks = query.get("allowWatchBookmarks") in {"true", "1"}
         self._initial = query.get("sendInitialEvents") in {"true", "1"}
-        self._seconds = float(query.get("timeoutSeconds") or 1800)
+        self._seconds = min(float(query.get("timeoutSeconds") or 1800), faults.longest_watch_seconds)
         self._as_table = "as=Table" in request.headers.get("Accept", "")
         self._rv = query.get("resourceVersion", "")
 
@@ -56,17 +56,19 @@ class Watch:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
         await response.prepare(self._request)
+        number, tap = self._faults.open(self._request.path_qs)
         try:
-            await self._stream(response)
+            await self._stream(response, tap)
         except ApiError as error:
             await self._send(response, [{"type": "ERROR", "object": error.status()}])
         except ConnectionResetError:
             pass
+        finally:
+            self._faults.closed(number)
         return response
 
-    async def _stream(self, response: web.StreamResponse) -> None:
+    async def _stream(self, response: web.StreamResponse, tap: Tap) -> None:
         store = self._api.store
-        reset = self._faults.reset
         ends = time.monotonic() + self._seconds
         if self._initial or self._rv in ("", "0"):
             seen = store.rv
@@ -77,9 +79,7 @@ class Watch:
             seen = int(self._rv)
         told = time.monotonic()
         while time.monotonic() < ends:
-            if reset.is_set():
-                if self._request.transport is not None:
-                    self._request.transport.abort()
+            if tap.news.is_set() and await self._harm(response, tap):
                 return
             entries = store.since(seen)
             if entries and not self._faults.silent:
@@ -92,16 +92,27 @@ class Watch:
                 if not self._faults.silent:
                     await self._send(response, [self._bookmark(seen)])
             if not entries or self._faults.silent:
-                await self._wait(reset, min(TURN_SECONDS, self._faults.bookmark_seconds))
+                left = max(ends - time.monotonic(), 0.0)
+                await self._wait(tap, min(TURN_SECONDS, self._faults.bookmark_seconds, left))
 
-    async def _wait(self, reset: asyncio.Event, seconds: float) -> None:
+    async def _wait(self, tap: Tap, seconds: float) -> None:
         changed = asyncio.ensure_future(self._api.store.wait_changed(seconds))
-        ended = asyncio.ensure_future(reset.wait())
+        harmed = asyncio.ensure_future(tap.news.wait())
         try:
-            await asyncio.wait((changed, ended), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((changed, harmed), return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
-            ended.cancel()
+            harmed.cancel()
+
+    async def _harm(self, response: web.StreamResponse, tap: Tap) -> bool:
+        """Do what a fault wants; returns whether that is the end."""
+        tap.news.clear()
+        data, tap.lines = b"".join(tap.lines), []
+        if data:
+            await response.write(data)
+        if tap.end == "reset" and self._request.transport is not None:
+            self._request.transport.abort()
+        return tap.end is not None
 
     def _present(self) -> Iterator[Object]:
         for item in self._api.store.all(self._resource.storage_key, self._namespace):

@@ -4,6 +4,8 @@ Knows addresses on devices, routes, and faults: a link that goes down, one that 
 an address that comes or goes. Knows nothing of the shape of a network (`tests.lab.net.topology`).
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -43,6 +45,11 @@ class Host:
         """Add routes such as `default via 172.30.1.1`; they come back when a link does."""
         self._routes.extend(routes)
         self.restore_routes()
+
+    def set_up(self, lines: Sequence[str], routes: Sequence[str]) -> None:
+        """Carry out lines of ip(8), then add routes: all in one process."""
+        self._routes.extend(routes)
+        self.namespace.ip(*lines, *(f"route replace {route}" for route in routes))
 
     def restore_routes(self) -> None:
         """Put back what the kernel took away with a link; lines whose link is down are left out."""
@@ -86,6 +93,24 @@ class Link:
     lower: End
     _lossy: set[str] = field(default_factory=set, repr=False, compare=False)
 
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """`down`, and `up` again at the end of the block."""
+        self.down()
+        try:
+            yield
+        finally:
+            self.up()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """`lose_all`, and `heal` at the end of the block."""
+        self.lose_all()
+        try:
+            yield
+        finally:
+            self.heal()
+
     def down(self) -> None:
         """The router's end goes down; the host sees its carrier go."""
         self.upper.set("down")
@@ -125,6 +150,6 @@ class Link:
         if end.host.name in self._lossy:
             return
         hook = f'type filter hook ingress device "{end.device}" priority -500; policy drop;'
-        rules = f"table netdev loss_{end.device} {{ chain ingress {{ {hook} }} }}"
+        rules = f"table netdev loss_{end.device} {{ chain ingress {{ {hook} }}; }}"
         end.host.namespace.run("nft", "-f", "-", text=rules)
         self._lossy.add(end.host.name)

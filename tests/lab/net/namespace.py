@@ -5,26 +5,26 @@ configure links with ip(8). Needs no name, no mount and no root beyond CAP_SYS_A
 CAP_NET_ADMIN in the user namespace it runs in. Knows nothing of topologies and routers.
 """
 
-import asyncio
 import ctypes
+import fcntl
 import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import IO, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pyroute2 import AsyncIPRoute
 
 T = TypeVar("T")
 
-Redirect = int | IO[Any] | None
-"""What asyncio's subprocesses take for a stream: DEVNULL, PIPE, a file or a descriptor."""
-
 _CLONE_NEWNET = 0x40000000
+_IFF_UP = 1
+_SIOCSIFFLAGS = 0x8914
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _TOOLS = ("ip", "nsenter", "setpriv")
 _RUN_SECONDS = 30.0
@@ -53,7 +53,7 @@ class Namespace:
         self.fd = _in_thread(_unshare)
         try:
             self.sysctl(_SYSCTLS | dict(sysctls or {}))
-            self.ip("link set lo up")
+            self.call(_set_lo_up)
         except BaseException:
             self.close()
             raise
@@ -113,10 +113,7 @@ class Namespace:
         self.call(write)
 
     def inside(self, argv: Sequence[str]) -> list[str]:
-        """The command line that runs `argv` in here and has it killed when its parent thread dies."""
-        return self._enter(["setpriv", "--pdeathsig", "KILL", "--", *argv])
-
-    def _enter(self, argv: Sequence[str]) -> list[str]:
+        """The command line that runs `argv` in here; the pid is `argv`'s own, since nsenter only execs."""
         return ["nsenter", f"--net={self.path}", "--", *argv]
 
     def run(self, *argv: str, text: str | None = None, check: bool = True) -> str:
@@ -126,7 +123,7 @@ class Namespace:
             OSError: it failed; the message has its stderr.
         """
         done = subprocess.run(
-            self._enter(argv), check=False, capture_output=True, text=True, input=text, timeout=_RUN_SECONDS
+            self.inside(argv), check=False, capture_output=True, text=True, input=text, timeout=_RUN_SECONDS
         )
         if check and done.returncode != 0:
             raise OSError(f"{' '.join(argv)} in {self.name} failed: {done.stderr.strip()}")
@@ -140,24 +137,6 @@ class Namespace:
         """What `ip -json` answers."""
         answer: list[dict[str, Any]] = json.loads(self.run("ip", "-json", *arguments) or "[]")
         return answer
-
-    async def popen(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        stdin: Redirect = subprocess.DEVNULL,
-        stdout: Redirect = None,
-        stderr: Redirect = None,
-    ) -> asyncio.subprocess.Process:
-        """Start a process in here that dies with this one; call it from the main thread.
-
-        The pid is `argv`'s own: the helpers before it only exec.
-        """
-        return await asyncio.create_subprocess_exec(
-            *self.inside(argv), env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr
-        )
 
 
 @cache
@@ -177,6 +156,13 @@ def _unshare() -> int:
     _checked(_LIBC.unshare(_CLONE_NEWNET))
     # /proc/self would be the main thread's.
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _set_lo_up() -> None:
+    # A process of ip(8) for this alone would be most of what a namespace costs.
+    request = struct.pack("16sH22x", b"lo", _IFF_UP)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, request)
 
 
 def _checked(result: int) -> None:

@@ -9,6 +9,7 @@ Devices bear the name of what they lead to. A node has a link to every router; a
 one. Knows addresses and routes; starts no process.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from ipaddress import IPv4Interface, IPv6Interface
@@ -44,6 +45,8 @@ class Topology:
             raise ValueError(f"a topology has 1-{_MAX_ROUTERS} routers and at most {_MAX_NODES} nodes")
         self._hosts: dict[str, Host] = {}
         self._links: dict[tuple[str, str], Link] = {}
+        self._lines: defaultdict[str, list[str]] = defaultdict(list)
+        self._routes: defaultdict[str, list[str]] = defaultdict(list)
         with ExitStack() as undo:
             undo.callback(self.close)
             self.tors = [self._router(f"tor{number}", number) for number in range(1, tors + 1)]
@@ -53,6 +56,7 @@ class Topology:
             self._connect_clients()
             if management:
                 self._add_management()
+            self._set_up()
             undo.pop_all()
 
     def __enter__(self) -> Self:
@@ -105,7 +109,7 @@ class Topology:
     def _router(self, name: str, number: int) -> Host:
         """A router with a loopback address of its own, for sessions over more than one hop."""
         router = self._host(name, _ROUTER_SYSCTLS)
-        router.add_address(*_loopback(number))
+        self._lines[name] += _addresses(*_loopback(number))
         return router
 
     def _connect_nodes(self) -> None:
@@ -132,30 +136,39 @@ class Topology:
 
     def _add_management(self) -> None:
         server = self._host(_MANAGEMENT)
-        server.add_address(f"{MANAGEMENT_ADDRESSES[0]}/32", f"{MANAGEMENT_ADDRESSES[1]}/128")
+        v4, v6 = MANAGEMENT_ADDRESSES
+        self._lines[_MANAGEMENT] += _addresses(f"{v4}/32", f"{v6}/128")
         self._connect(server, self.nodes, ("10.255", "fd00:255"))
         for node in self.nodes:
             self._route_via(node, server, *MANAGEMENT_ADDRESSES)
 
     def _connect(self, upper: Host, hosts: list[Host], networks: tuple[str, str]) -> None:
         """Lay a cable to each host: `networks` are the leading two groups of its addresses."""
-        lines: list[str] = []
         for number, host in enumerate(hosts, start=1):
             link = _link(upper, host, networks, number)
             self._links[host.name, upper.name] = link
             peer = f"peer name {link.lower.device} netns {host.namespace.path}"
-            lines += [f"link add name {link.upper.device} type veth {peer}", *_configure(link.upper)]
-        upper.namespace.ip(*lines)
-        for host in hosts:
-            host.namespace.ip(*_configure(self._links[host.name, upper.name].lower))
+            cable = f"link add name {link.upper.device} type veth {peer}"
+            self._lines[upper.name] += [cable, *_configure(link.upper)]
+            self._lines[host.name] += _configure(link.lower)
 
     def _route_via(self, host: Host, upper: Host, v4: str, v6: str) -> None:
         link = self._links[host.name, upper.name]
-        host.add_route(f"{v4} via {link.upper.v4.ip}", f"{v6} via {link.upper.v6.ip}")
+        self._routes[host.name] += [f"{v4} via {link.upper.v4.ip}", f"{v6} via {link.upper.v6.ip}"]
+
+    def _set_up(self) -> None:
+        """Carry out what was gathered, one process for each host: upper ends first, they lay the cables."""
+        uppers = {upper for _, upper in self._links}
+        for host in sorted(self, key=lambda each: each.name not in uppers):
+            host.set_up(self._lines[host.name], self._routes[host.name])
 
 
 def _loopback(number: int) -> tuple[str, str]:
     return (f"192.168.50.{number}/32", f"fd00:50::{number}/128")
+
+
+def _addresses(*prefixes: str) -> list[str]:
+    return [f"address add {prefix} dev lo" for prefix in prefixes]
 
 
 def _link(upper: Host, lower: Host, networks: tuple[str, str], number: int) -> Link:

@@ -18,27 +18,28 @@ class Bird(Router):
     """A BIRD in a namespace, asked through its control socket."""
 
     name: ClassVar[str] = "bird"
+    package: ClassVar[str] = "bird2"
+    programs: ClassVar[tuple[str, ...]] = ("bird",)
     installs_routes: ClassVar[bool] = True
 
     async def start(self) -> None:
         """Write bird.conf, start bird and wait for its control socket."""
         file = self.folder / "bird.conf"
-        file.write_text(bird_config.render(self.config, self.folder), encoding="utf-8")
+        file.write_text(bird_config.render(self.config), encoding="utf-8")
         control = self.folder / "bird.ctl"
         control.unlink(missing_ok=True)
         pid = self.folder / "bird.pid"
         await self._spawn("bird", "bird", "-f", "-c", str(file), "-s", str(control), "-P", str(pid))
-        await self._wait_ready(control.exists)
-        await self.command("show status")
+        await self._wait_socket("bird.ctl")
 
     async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
         """What BGP brought or the configuration originates; the kernel's own routes are left out."""
-        peers = {name: info.peer for name, info in (await self._sessions_by_name()).items()}
+        sessions = await self._sessions_by_name()
         found: dict[Prefix, list[Path]] = {}
         for each in self.config.families if family is None else (family,):
             for source in ("RTS_BGP", "RTS_STATIC"):
                 reply = await self.command(f"show route table {_TABLES[each]} all where source = {source}")
-                for prefix, path in bird_text.parse_routes(reply, peers):
+                for prefix, path in bird_text.parse_routes(reply, sessions):
                     found.setdefault(prefix, []).append(path)
         return {prefix: ordered(paths) for prefix, paths in found.items()}
 
@@ -66,9 +67,20 @@ class Bird(Router):
             raise RuntimeError(f"{self} refused {text!r}: {reply.strip()}")
         return reply
 
+    async def ask_again(self, peer: Address) -> None:
+        """Send ROUTE-REFRESH."""
+        await self.command(f"reload in {await self._name_of(peer)}")
+
+    async def disable(self, peer: Address, reason: str) -> None:
+        """Disable the protocol."""
+        await self.command(f'disable {await self._name_of(peer)} "{reason}"')
+
     async def configure(self) -> None:
         """Have it read bird.conf again, after a test changed it."""
         await self.command("configure")
+
+    async def _name_of(self, peer: Address) -> str:
+        return next(name for name, info in (await self._sessions_by_name()).items() if info.peer == peer)
 
     async def _sessions_by_name(self) -> dict[str, SessionInfo]:
         return bird_text.parse_sessions(await self.command("show protocols all"))

@@ -1,19 +1,18 @@
 """A router's configuration in BIRD 2's words."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from speaker.model.prefix import Family, family_of
 from tests.lab.routers.config import Neighbor, RouterConfig
 
 
-def render(config: RouterConfig, folder: Path) -> str:
+def render(config: RouterConfig) -> str:
     """The text of bird.conf."""
-    return "\n".join(_lines(config, folder)) + "\n"
+    return "\n".join(_lines(config)) + "\n"
 
 
-def _lines(config: RouterConfig, folder: Path) -> Iterator[str]:
-    yield f'log "{folder}/bird.log" all;'
+def _lines(config: RouterConfig) -> Iterator[str]:
+    yield "log stderr all;"
     yield f"router id {config.router_id};"
     yield "protocol device { scan time 10; }"
     yield "protocol direct { ipv4; ipv6; }"
@@ -53,7 +52,9 @@ def _protocol(number: int, each: Neighbor, config: RouterConfig) -> Iterator[str
         channel += " next hop self ebgp;"
     if each.add_path_rx:
         channel += " add paths rx;"
-    yield from (f"  {family} {{ {channel} }};" for family in config.families_of(each))
+    for family in config.families_of(each):
+        extended = " extended next hop on;" if each.extended_next_hop and family is Family.IPV4 else ""
+        yield f"  {family} {{ {channel}{extended} }};"
     yield "}"
 
 

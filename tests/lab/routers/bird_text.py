@@ -5,11 +5,11 @@ digits and a dash or, at the end, a blank; a line of the same code may begin wit
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from speaker.model.prefix import Address, Prefix
+from speaker.model.prefix import Prefix
 from tests.lab.routers.table import Path, SessionInfo, SessionState
 
 _ROUTE = re.compile(
@@ -34,8 +34,8 @@ def lines(reply: str) -> Iterator[str]:
             yield text
 
 
-def parse_routes(reply: str, peers: dict[str, Address]) -> Iterator[tuple[Prefix, Path]]:
-    """Each path in the answer to `show route all`; `peers` has the address behind each protocol's name."""
+def parse_routes(reply: str, sessions: Mapping[str, SessionInfo]) -> Iterator[tuple[Prefix, Path]]:
+    """Each path in the answer to `show route all`; `sessions` has what is behind each protocol's name."""
     prefix: Prefix | None = None
     path: Path | None = None
     for line in lines(reply):
@@ -45,8 +45,11 @@ def parse_routes(reply: str, peers: dict[str, Address]) -> Iterator[tuple[Prefix
                 yield prefix, path
             if head["prefix"]:
                 prefix = ip_network(head["prefix"])
-            peer = peers.get(head["protocol"])
-            path = Path(next_hop=None, peer=peer, best=bool(head["best"]), stale="s" in head["marks"])
+            session = sessions.get(head["protocol"])
+            # BIRD marks what it keeps for a restarting peer only when that is back.
+            stale = "s" in head["marks"] or (session is not None and not session.established)
+            peer = None if session is None else session.peer
+            path = Path(next_hop=None, peer=peer, best=bool(head["best"]), stale=stale)
         elif path is not None and (attribute := _ATTRIBUTE.match(line)):
             path = _with_attribute(path, attribute[1], attribute[2].strip())
     if prefix is not None and path is not None:
@@ -92,6 +95,8 @@ def _session(fields: dict[str, str]) -> SessionInfo:
     state = fields.get("BGP state", "Down").lower()
     hold = fields.get("Hold timer", "").partition("/")[2]
     asn = fields.get("Neighbor AS", "")
+    # The first number of the row is what came, before any filter.
+    received = fields.get("Import updates", "").split()
     return SessionInfo(
         # A link-local address has its interface behind a percent sign, others may have a port.
         peer=ip_address(fields["Neighbor address"].split()[0]),
@@ -99,5 +104,6 @@ def _session(fields: dict[str, str]) -> SessionInfo:
         asn=int(asn) if asn.isdigit() else None,
         router_id=fields.get("Neighbor ID"),
         hold_seconds=int(hold) if hold.isdigit() else None,
-        last_error=fields.get("Last error"),
+        last_error=": ".join(fields[name] for name in ("Last error", "Message") if name in fields) or None,
+        received=int(received[0]) if received else None,
     )

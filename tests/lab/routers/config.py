@@ -23,6 +23,8 @@ class Neighbor:
     """Where the peer listens, if not at the router's own port. FRR and BIRD know it of addresses only."""
     local_address: Address | None = None
     add_path_rx: bool = False
+    extended_next_hop: bool = False
+    """Take IPv4 prefixes with IPv6 next hops (RFC 8950)."""
     families: tuple[Family, ...] | None = None
     """What to offer it, if not all families of the router."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
@@ -18,6 +19,7 @@ PROGRAMS = FilePath("/usr/lib/frr")
 
 _READ_SECONDS = 10.0
 _END_LENGTH = 4
+_REFUSED = re.compile(r"config line|[Uu]nknown command|% Invalid")
 _STATES = {"clearing": SessionState.IDLE, "deleted": SessionState.IDLE}
 
 
@@ -25,12 +27,14 @@ class Frr(Router):
     """An FRR in a namespace, asked through bgpd's own vty socket."""
 
     name: ClassVar[str] = "frr"
+    package: ClassVar[str] = "frr"
+    programs: ClassVar[tuple[str, ...]] = tuple(str(PROGRAMS / name) for name in ("zebra", "bgpd", "bfdd"))
     installs_routes: ClassVar[bool] = True
 
     async def start(self) -> None:
         """Start zebra, then the daemons that need its socket."""
         await self._daemon("zebra", "")
-        await self._wait_ready((self.folder / "zserv.api").exists)
+        await self._wait_socket("zserv.api")
         if any(each.bfd for each in self.config.neighbors):
             await self._daemon("bfdd", frr_config.bfdd(self.config), "--bfdctl", f"{self.folder}/bfdd.sock")
         listen = [option for address in self.config.listen for option in ("--listenon", str(address))]
@@ -75,6 +79,16 @@ class Frr(Router):
         answer: dict[str, Any] = json.loads(await self.command(text) or "{}")
         return answer
 
+    async def ask_again(self, peer: Address) -> None:
+        """Send ROUTE-REFRESH."""
+        for family in self.config.families:
+            await self.command(f"clear bgp {family} unicast {peer} soft in")
+
+    async def disable(self, peer: Address, reason: str) -> None:
+        """Configure the neighbor as shut down."""
+        line = f"neighbor {peer} shutdown message {reason}"
+        await self.configure(f"router bgp {self.config.asn}", line)
+
     async def configure(self, *lines: str) -> None:
         """Type lines in configuration mode, as `router bgp 65030` and what belongs below it."""
         async with self._vty("bgpd") as vty:
@@ -108,7 +122,13 @@ class Frr(Router):
             *("--log", "stdout", *where, *options),
         ]
         await self._spawn(program, *private(folder, argv, users=["frr"], groups=["frr", "frrvty"]))
-        await self._wait_ready((folder / f"{program}.vty").exists)
+        await self._wait_socket(f"{program}.vty")
+        # Its configuration is read after the socket is made, and before the first command is answered.
+        await self.command("show version", program)
+        # FRR leaves out the lines that it does not accept, and goes on.
+        refused = [line for line in self.log().splitlines() if _REFUSED.search(line)]
+        if refused:
+            raise RuntimeError(f"{self} refused lines of its configuration:\n" + "\n".join(refused))
 
 
 class _Vty:
@@ -163,11 +183,14 @@ def _peer(text: str) -> Address | None:
 def _session(peer: Address, fields: dict[str, Any]) -> SessionInfo:
     state = fields["bgpState"].lower()
     hold = fields.get("bgpTimerHoldTimeMsecs")
+    keys = ("lastNotificationReason", "lastShutdownDescription")
+    errors = [fields[key] for key in keys if fields.get(key)]
     return SessionInfo(
         peer=peer,
         state=_STATES.get(state) or SessionState(state),
         asn=fields.get("remoteAs"),
         router_id=fields.get("remoteRouterId"),
         hold_seconds=hold // 1000 if hold is not None else None,
-        last_error=fields.get("lastResetDueTo"),
+        last_error=": ".join(errors) or fields.get("lastResetDueTo"),
+        received=fields.get("messageStats", {}).get("updatesRecv"),
     )

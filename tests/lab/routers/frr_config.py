@@ -72,6 +72,8 @@ def _neighbor(name: str, each: Neighbor, config: RouterConfig) -> Iterator[str]:
         yield f"neighbor {name} ttl-security hops 1"
     if each.multihop and each.asn != config.asn:
         yield f"neighbor {name} ebgp-multihop 255"
+    if each.extended_next_hop:
+        yield f"neighbor {name} capability extended-nexthop"
     if each.bfd:
         yield f"neighbor {name} bfd"
 

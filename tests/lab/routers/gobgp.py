@@ -30,6 +30,8 @@ class GoBgp(Router):
     """A gobgpd in a namespace, asked by the gobgp command over a unix socket."""
 
     name: ClassVar[str] = "gobgp"
+    package: ClassVar[str] = "gobgpd"
+    programs: ClassVar[tuple[str, ...]] = ("gobgpd", "gobgp")
     installs_routes: ClassVar[bool] = False
 
     async def start(self) -> None:
@@ -39,7 +41,7 @@ class GoBgp(Router):
         (self.folder / "api.sock").unlink(missing_ok=True)
         api = ("--api-hosts", self._api, "--pprof-disable")
         await self._spawn("gobgpd", "gobgpd", "-f", str(file), "-p", *api)
-        await self._wait_ready((self.folder / "api.sock").exists)
+        await self._wait_socket("api.sock")
         # Its neighbors come after its socket.
         configured = len(self.config.addresses)
         await self.wait_sessions(lambda found: len(found) >= configured, what="its configured neighbors")
@@ -64,6 +66,10 @@ class GoBgp(Router):
             info = _session(fields)
             found[info.peer] = info
         return found
+
+    async def disable(self, peer: Address, reason: str) -> None:
+        """Disable the neighbor."""
+        await self.command("neighbor", str(peer), "disable", "--reason", reason)
 
     async def command(self, *arguments: str) -> str:
         """What gobgp(8) prints.
@@ -127,4 +133,5 @@ def _session(fields: dict[str, Any]) -> SessionInfo:
         asn=state.get("peer_asn"),
         router_id=str(IPv4Address(router_id)) if router_id else None,
         hold_seconds=int(hold) if hold is not None else None,
+        received=state.get("messages", {}).get("received", {}).get("update", 0),
     )

@@ -44,6 +44,8 @@ def _lines(config: RouterConfig) -> Iterator[str]:
 def _check(each: Neighbor) -> None:
     if each.bfd:
         raise ValueError("GoBGP has no BFD")
+    if each.extended_next_hop:
+        raise ValueError("GoBGP takes no IPv6 next hops for IPv4 prefixes")
     if each.is_range and (each.password is not None or each.add_path_rx):
         raise ValueError("GoBGP has neither passwords nor additional paths on dynamic neighbors")
 

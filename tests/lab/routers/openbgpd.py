@@ -3,6 +3,7 @@
 import asyncio
 import json
 from ipaddress import ip_address, ip_network
+from pathlib import Path as FilePath
 from typing import Any, ClassVar
 
 from speaker.model.prefix import Address, Family, Prefix, family_of
@@ -12,8 +13,10 @@ from tests.lab.routers.router import Router
 from tests.lab.routers.table import Path, SessionInfo, SessionState, community, ordered
 
 USER = "_openbgpd"
+PROGRAM = "/usr/sbin/bgpd"
 
 _READ_SECONDS = 10.0
+_SETGROUPS = FilePath("/proc/self/setgroups")
 _STATES = {"None": SessionState.IDLE}
 
 
@@ -21,7 +24,16 @@ class OpenBgpd(Router):
     """An OpenBGPD in a namespace, asked by bgpctl(8)."""
 
     name: ClassVar[str] = "openbgpd"
+    package: ClassVar[str] = "openbgpd"
+    programs: ClassVar[tuple[str, ...]] = (PROGRAM, "bgpctl")
     installs_routes: ClassVar[bool] = False
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """It insists on giving up its groups, which a user namespace of one user does not permit."""
+        if _SETGROUPS.read_text(encoding="ascii").strip() == "deny":
+            return "openbgpd needs root, for it gives up its groups"
+        return super().missing()
 
     async def start(self) -> None:
         """Write bgpd.conf, which must be secret, start bgpd and wait for its answer."""
@@ -29,9 +41,9 @@ class OpenBgpd(Router):
         file.touch(mode=0o600)
         file.write_text(openbgpd_config.render(self.config, self.folder), encoding="utf-8")
         (self.folder / "bgpd.sock").unlink(missing_ok=True)
-        argv = ["/usr/sbin/bgpd", "-d", "-f", str(file)]
+        argv = [PROGRAM, "-d", "-f", str(file)]
         await self._spawn("bgpd", *private(self.folder, argv, users=[USER], groups=[USER]))
-        await self._wait_ready((self.folder / "bgpd.sock").exists)
+        await self._wait_socket("bgpd.sock")
 
     async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
         """All paths in its Loc-RIB's table, whether chosen or not."""
@@ -52,14 +64,26 @@ class OpenBgpd(Router):
                 found[info.peer] = info
         return found
 
+    async def ask_again(self, peer: Address) -> None:
+        """Send ROUTE-REFRESH."""
+        await self._ctl("neighbor", str(peer), "refresh")
+
+    async def disable(self, peer: Address, reason: str) -> None:
+        """Take the neighbor down."""
+        await self._ctl("neighbor", str(peer), "down", reason)
+
     async def command(self, *arguments: str) -> dict[str, Any]:
         """What bgpctl(8) answers, as JSON.
 
         Raises:
             RuntimeError: it failed.
         """
+        answer: dict[str, Any] = json.loads(await self._ctl("-j", *arguments) or "{}")
+        return answer
+
+    async def _ctl(self, *arguments: str) -> str:
         process = await asyncio.create_subprocess_exec(
-            *("bgpctl", "-s", str(self.folder / "bgpd.sock"), "-j", *arguments),
+            *("bgpctl", "-s", str(self.folder / "bgpd.sock"), *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -68,8 +92,7 @@ class OpenBgpd(Router):
             output, errors = await process.communicate()
         if process.returncode != 0:
             raise RuntimeError(f"bgpctl {' '.join(arguments)}: {errors.decode().strip()}")
-        answer: dict[str, Any] = json.loads(output or "{}")
-        return answer
+        return output.decode()
 
 
 def _path(fields: dict[str, Any]) -> Path:
@@ -98,11 +121,14 @@ def _peer(text: str) -> Address | None:
 
 def _session(fields: dict[str, Any]) -> SessionInfo:
     asn = str(fields["remote_as"])
+    keys = ("last_error_sent", "last_error_received", "last_shutdown_reason")
+    errors = [str(fields[key]) for key in keys if fields.get(key)]
     return SessionInfo(
         peer=ip_address(fields["remote_addr"]),
         state=_STATES.get(fields["state"]) or SessionState(fields["state"].lower()),
         asn=int(asn) if asn.isdigit() else None,
         router_id=fields.get("bgpid"),
         hold_seconds=fields.get("session", {}).get("holdtime"),
-        last_error=fields.get("last_error_received") or fields.get("last_error_sent"),
+        last_error=": ".join(errors) or None,
+        received=fields.get("stats", {}).get("message", {}).get("received", {}).get("updates"),
     )

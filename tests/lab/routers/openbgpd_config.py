@@ -42,6 +42,8 @@ def _lines(config: RouterConfig, folder: Path) -> Iterator[str]:
 def _check(each: Neighbor) -> None:
     if each.bfd:
         raise ValueError("OpenBGPD has no BFD")
+    if each.extended_next_hop:
+        raise ValueError("OpenBGPD takes no IPv6 next hops for IPv4 prefixes")
     if each.is_range and each.password is not None:
         raise ValueError("OpenBGPD has no passwords on ranges")
 

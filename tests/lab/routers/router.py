@@ -1,10 +1,11 @@
 """What every router of the lab can do, whichever daemon it is; the drivers fill in the rest."""
 
+import asyncio
 import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path as FilePath
 from typing import ClassVar, Self
 
@@ -35,6 +36,10 @@ class Router(ABC):
 
     name: ClassVar[str]
     """What a person calls the daemon."""
+    package: ClassVar[str]
+    """The Debian package that has it."""
+    programs: ClassVar[tuple[str, ...]]
+    """What it needs, by name or path."""
     installs_routes: ClassVar[bool]
     """Whether it puts what it learns into the kernel, so that packets flow."""
 
@@ -58,6 +63,14 @@ class Router(ABC):
     def __repr__(self) -> str:
         return f"<{self.name} in {self.namespace.name}>"
 
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why it cannot be started here, as a sentence, or None when it can."""
+        absent = [program for program in cls.programs if shutil.which(program) is None]
+        if absent:
+            return f"{cls.name} needs {', '.join(absent)} (apt-get install {cls.package})"
+        return None
+
     @property
     def folder(self) -> FilePath:
         """Where its files are. The path is short: socket paths end at 107 bytes."""
@@ -76,6 +89,18 @@ class Router(ABC):
     @abstractmethod
     async def sessions(self) -> dict[Address, SessionInfo]:
         """Its sessions by peer address, those of ranges included while the peer is there."""
+
+    async def ask_again(self, peer: Address) -> None:
+        """Have it ask a peer for all its routes (RFC 2918).
+
+        Raises:
+            NotImplementedError: the daemon keeps what it once heard, and never asks.
+        """
+        raise NotImplementedError(f"{self.name} never asks {peer} again")
+
+    @abstractmethod
+    async def disable(self, peer: Address, reason: str) -> None:
+        """Shut the session with a configured peer down, and tell it why (RFC 9003)."""
 
     async def stop(self) -> None:
         """End the daemon in its own way (SIGTERM), so that its peers are told."""
@@ -169,21 +194,35 @@ class Router(ABC):
         self.children.append(child)
         return child
 
-    async def _wait_ready(self, answers: Callable[[], object], within: float = WAIT_SECONDS) -> None:
+    async def _wait_ready(self, answers: Callable[[], Awaitable[bool]], within: float = WAIT_SECONDS) -> None:
         """Wait until `answers` is true; the failure shows what the daemon said, also if it ended."""
 
-        def state() -> tuple[bool, bool]:
-            return bool(answers()), all(child.running for child in self.children)
+        async def state() -> tuple[bool, bool]:
+            return await answers(), all(child.running for child in self.children)
 
-        await eventually(
+        answered, _ = await eventually(
             state,
             lambda seen: seen[0] or not seen[1],
             within=within,
             what=f"{self}: an answer",
             show=lambda _: self.log(),
         )
-        if not answers():
+        if not answered:
             raise RuntimeError(f"{self} did not start:\n{self.log()}")
+
+    async def _wait_socket(self, name: str, within: float = WAIT_SECONDS) -> None:
+        """Wait until a unix socket in the folder takes connections: it exists a moment before that."""
+
+        async def accepts() -> bool:
+            try:
+                _, writer = await asyncio.open_unix_connection(str(self.folder / name))
+            except OSError:
+                return False
+            writer.close()
+            await writer.wait_closed()
+            return True
+
+        await self._wait_ready(accepts, within)
 
     async def _clean(self) -> None:
         await self.kill()

@@ -29,6 +29,9 @@ class SessionInfo:
     hold_seconds: int | None = None
     """The negotiated hold time."""
     last_error: str | None = None
+    """Why the last session ended; with the peer's own words (RFC 9003) if it sent any."""
+    received: int | None = None
+    """How many UPDATEs came in this session; BIRD counts routes in them."""
 
     @property
     def established(self) -> bool:
