@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,6 +109,8 @@ async def connection(config: ClusterConfig) -> Connection:
 
 def _words(error: Exception) -> str:
     """Never a parser's own words: it quotes the line it stumbles on, which may be a secret."""
+    if isinstance(error, ssl.SSLError):
+        return "a CA or client certificate in it is none"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return f"its content cannot be understood ({type(error).__name__})"

@@ -8,7 +8,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aiohttp import ClientConnectorSSLError, ClientError
+    from aiohttp import ClientError
 
 LONGEST_WORDS = 200
 
@@ -40,8 +40,11 @@ def words(error: Exception) -> str:
             text = _distrust(error.certificate_error)
         case aiohttp.ClientConnectorDNSError():
             text = f"the name {error.host} cannot be resolved"
-        case aiohttp.ClientConnectorSSLError():
-            text = f"no TLS connection comes about ({_reason(error)})"
+        case aiohttp.ClientConnectorSSLError(os_error=ssl.SSLError() as cause):
+            text = _tls(cause)
+        case ssl.SSLError() | aiohttp.ClientOSError(__cause__=ssl.SSLError()):
+            # Their errno is one of OpenSSL's, which is no errno of the system.
+            text = _tls(error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error)
         case aiohttp.ServerDisconnectedError():
             text = "it closed the connection without an answer"
         case aiohttp.ClientPayloadError():
@@ -61,6 +64,6 @@ def _distrust(error: Exception) -> str:
     return f"its certificate is not trusted ({why or 'it does not verify'}); check the CA"
 
 
-def _reason(error: "ClientConnectorSSLError") -> str:
-    reason = getattr(error.os_error, "reason", None)
-    return str(reason).replace("_", " ").lower() if reason else "no reason given"
+def _tls(error: Exception) -> str:
+    reason = str(getattr(error, "reason", None) or "it ended").replace("_", " ").lower()
+    return f"no TLS connection comes about ({reason})"

@@ -70,7 +70,9 @@ def problem(
         retry_after: the header, seconds as a decimal number; a date counts as absent.
     """
     words = " ".join("".join(c if c.isprintable() else " " for c in message[:LONGEST_MESSAGE]).split())
-    sentence = f"the API server {server} refuses to {what} ({status}){': ' if words else ''}{words}"
+    # Without credentials it refuses everything: one sentence for all that is asked.
+    refuses = "does not accept the credentials" if status == 401 else f"refuses to {what}"
+    sentence = f"the API server {server} {refuses} ({status}){': ' if words else ''}{words}"
     if status in _ADVICE:
         sentence += f"; {_ADVICE[status]}"
     seconds = float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None

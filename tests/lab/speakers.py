@@ -51,6 +51,7 @@ class Speaker:
         self._addresses = [str(address) for address in addresses]
         self._namespace = namespace
         self._child: Child | None = None
+        self._began = 0
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -79,7 +80,8 @@ class Speaker:
         return self._child
 
     async def start(self) -> None:
-        """Start it; what an earlier process wrote to the log stays there."""
+        """Start it, again if it has ended."""
+        self._began = 0 if self._child is None else len(self._child.output())
         self._child = await Child.start(
             f"speaker-{self.node}",
             [sys.executable, "-m", "speaker", "run", *self._own_flags(), *self.flags],
@@ -102,8 +104,8 @@ class Speaker:
         self.child.send_signal(number)
 
     def log(self) -> str:
-        """All it wrote."""
-        return self.child.output()
+        """What it wrote since it was last started."""
+        return self.child.output()[self._began :]
 
     async def ask(self, command: str, **request: object) -> Any:
         """What it answers over the control socket: `status`, `routes`, `explain`."""

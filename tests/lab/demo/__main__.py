@@ -12,13 +12,15 @@ from pathlib import Path
 
 from rich.live import Live
 
-from tests.lab.demo.kubectl import CommandFailedError, Commands, commands, shown
+from tests.lab.cluster import Table
+from tests.lab.demo.commands import Commands, commands, shown
 from tests.lab.demo.loopback import LoopbackStage
 from tests.lab.demo.objects import NODES
 from tests.lab.demo.rack import RackStage, missing_for_rack
 from tests.lab.demo.screen import Screen, live
-from tests.lab.demo.stage import Stage, Table
+from tests.lab.demo.stage import Stage
 from tests.lab.demo.tour import TOUR, Step
+from tests.lab.kubectl import CommandFailedError
 from tests.lab.waiting import NotReachedError, eventually
 
 STEP_SECONDS = 15.0

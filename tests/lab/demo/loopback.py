@@ -11,9 +11,9 @@ from typing import Self
 from speaker.bgp import PeerSet
 from speaker.model.peer import GracefulRestart, Peer, SessionState
 from speaker.model.prefix import Family
-from tests.lab.demo.objects import NODES, node, populate
-from tests.lab.demo.stage import NODE_ASN, ROUTER_ASN, Table, make_api
-from tests.lab.roles import SERVICE_ACCOUNT
+from tests.lab.cluster import NODE_ASN, ROUTER_ASN, Table, make_api, node_manifest
+from tests.lab.demo.objects import NODES, populate
+from tests.lab.roles import SERVICE_ACCOUNT, role_manifests
 from tests.lab.speakers import Speaker
 
 _NODE_ADDRESSES = tuple(IPv4Address(f"127.0.0.{number}") for number in (11, 12, 13))
@@ -36,13 +36,14 @@ class LoopbackStage:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self.api = await stack.enter_async_context(make_api(self._folder))
+            self.api.create(*role_manifests())
             populate(self.api)
             await stack.enter_async_context(self._router)
             kubeconfig = self.api.kubeconfig(
                 self._folder / "speaker.kubeconfig", service_account=SERVICE_ACCOUNT
             )
             for number, (name, address) in enumerate(self._router.nodes.items(), start=1):
-                self.api.create(node(name, (str(address), f"fd00:30:{number}::2")))
+                self.api.create(node_manifest(name, (str(address), f"fd00:30:{number}::2")))
                 flags = [
                     f"--neighbor-address={self._router.address}",
                     f"--neighbor-port={self._router.port}",

@@ -8,8 +8,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from speaker.model.prefix import sort_key
+from tests.lab.cluster import Table
 from tests.lab.demo.objects import NODES
-from tests.lab.demo.stage import Table
 
 
 class Screen:

@@ -1,27 +1,10 @@
 """What a stage of the demo offers, whichever it is: a cluster, a router, a speaker on each node."""
 
-import shutil
-import socket
-from pathlib import Path
 from typing import Protocol, Self
 
+from tests.lab.cluster import Table
 from tests.lab.kubeapi.server import KubeApi
 from tests.lab.speakers import Speaker
-
-Table = dict[str, set[str]]
-"""Prefix to the names of the nodes that are its next hops."""
-
-NODE_ASN = 65000
-ROUTER_ASN = 65030
-
-
-def make_api(
-    folder: Path, *, sockets: tuple[socket.socket, ...] = (), names: tuple[str, ...] = ()
-) -> KubeApi:
-    """The cluster's API server, with TLS where there is an openssl to make certificates."""
-    if shutil.which("openssl") is None:
-        return KubeApi(sockets=sockets, anonymous_admin=True)
-    return KubeApi(folder, tls=True, sockets=sockets, names=names)
 
 
 class Stage(Protocol):

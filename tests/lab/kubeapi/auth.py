@@ -49,17 +49,23 @@ class Authority:
         self._anonymous_admin = anonymous_admin
         self._secret = secrets.token_bytes(32)
         self._revoked: set[str] = set()
+        self.issued: list[str] = []
         self.admin_token = secrets.token_urlsafe(24)
 
     def token_for(self, service_account: str) -> str:
         """A token of a ServiceAccount given as "namespace/name"; each call gives another."""
         nonce = secrets.token_hex(8)
         text = f"{service_account.replace('/', ':')}.{nonce}"
-        return f"{text}.{self._signature(text)}"
+        self.issued.append(f"{text}.{self._signature(text)}")
+        return self.issued[-1]
 
-    def revoke(self, token: str) -> None:
-        """Accept a token no more."""
-        self._revoked.add(token)
+    def revoke(self, *tokens: str) -> None:
+        """Accept tokens no more."""
+        self._revoked |= set(tokens)
+
+    def accept_only(self, token: str) -> None:
+        """Accept no other token that was issued until now."""
+        self.revoke(*(each for each in self.issued if each != token))
 
     def _signature(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()

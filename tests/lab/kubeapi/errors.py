@@ -14,6 +14,7 @@ REASONS = {
     422: "Invalid",
     429: "TooManyRequests",
     500: "InternalError",
+    502: "InternalError",
     503: "ServiceUnavailable",
     504: "Timeout",
 }

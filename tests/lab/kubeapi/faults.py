@@ -1,11 +1,12 @@
 """What may go wrong on purpose.
 
 Knows faults and which requests they fall on; `server` and `watches` ask it and do the harm. A path is
-a regular expression, searched in a request's path and query.
+a regular expression, searched in a request's method, path and query: "GET /api/v1/pods?limit=500".
 """
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import count
@@ -74,6 +75,7 @@ class Faults:
     bookmark_seconds: float = 60.0
     longest_watch_seconds: float = 3600.0
     _plans: list[_Plan] = field(default_factory=list)
+    _races: list[tuple[re.Pattern[str], Callable[[], object]]] = field(default_factory=list)
     _taps: dict[int, Tap] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=count)
 
@@ -99,15 +101,23 @@ class Faults:
         """Never answer the next `times` requests that match; their connections stay open."""
         self._plan(Planned(harm=Harm.HANG), path, times)
 
+    def do_before_next(self, path: str, what: Callable[[], object]) -> None:
+        """Do something just before the next request that matches is served: somebody was faster."""
+        self._races.append((re.compile(path), what))
+
     def heal(self) -> None:
         """Plan nothing more."""
         self._plans.clear()
+        self._races.clear()
 
     def _plan(self, planned: Planned, path: str, times: int) -> None:
         self._plans.append(_Plan(planned, re.compile(path), times))
 
     def planned(self, path: str) -> Planned | None:
         """What is planned for a request, used up by asking."""
+        for race in [each for each in self._races if each[0].search(path)]:
+            self._races.remove(race)
+            race[1]()
         for plan in self._plans:
             if plan.times > 0 and plan.path.search(path):
                 plan.times -= 1

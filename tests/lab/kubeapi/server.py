@@ -90,16 +90,17 @@ class KubeApi:
         """Begin to serve; after `stop` the same port is used again."""
         application = web.Application(middlewares=[self._middleware], client_max_size=64 * 2**20)
         application.router.add_route("*", "/{path:.*}", self._dispatch)
-        self._runner = web.AppRunner(application, handler_cancellation=True, access_log=None)
+        self._runner = web.AppRunner(
+            application, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+        )
         await self._runner.setup()
         context = self._tls[0] if self._tls else None
-        site = web.TCPSite(
-            self._runner, self.host, self.port, ssl_context=context, reuse_address=True, shutdown_timeout=0.1
-        )
+        site = web.TCPSite(self._runner, self.host, self.port, ssl_context=context, reuse_address=True)
         await site.start()
         self.port = self._runner.addresses[0][1]
         for sock in self._sockets:
-            await web.SockSite(self._runner, sock, ssl_context=context, shutdown_timeout=0.1).start()
+            # A site closes its socket at the end, and the same one is to serve after a restart.
+            await web.SockSite(self._runner, sock.dup(), ssl_context=context).start()
 
     async def stop(self) -> None:
         """Stop serving; what is stored stays."""
@@ -107,6 +108,10 @@ class KubeApi:
             self.faults.reset_watches()
             await self._runner.cleanup()
             self._runner = None
+
+    def use_certificates(self, context: ssl.SSLContext, authority: Path) -> None:
+        """Serve with other certificates from the next start on."""
+        self._tls = context, authority
 
     def kubeconfig(self, path: Path, *, service_account: str = "", server: str = "") -> Path:
         """Write a kubeconfig for the administrator, or for a ServiceAccount "namespace/name"."""
@@ -156,10 +161,11 @@ class KubeApi:
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self.requests.append(f"{request.method} {request.path_qs}")
+        asked = f"{request.method} {request.path_qs}"
+        self.requests.append(asked)
         if self.faults.outage:
             return await _harmed(request, Planned(harm=Harm.RESET))
-        planned = self.faults.planned(request.path_qs)
+        planned = self.faults.planned(asked)
         if planned is not None:
             return await _harmed(request, planned)
         try:

@@ -43,6 +43,7 @@ class Watch:
         self._seconds = min(float(query.get("timeoutSeconds") or 1800), faults.longest_watch_seconds)
         self._as_table = "as=Table" in request.headers.get("Accept", "")
         self._rv = query.get("resourceVersion", "")
+        self._tap = Tap("")
 
     async def serve(self) -> web.StreamResponse:
         """Stream until the time is over, the client goes, or a fault ends it."""
@@ -56,9 +57,9 @@ class Watch:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
         await response.prepare(self._request)
-        number, tap = self._faults.open(self._request.path_qs)
+        number, self._tap = self._faults.open(self._request.path_qs)
         try:
-            await self._stream(response, tap)
+            await self._stream(response)
         except ApiError as error:
             await self._send(response, [{"type": "ERROR", "object": error.status()}])
         except ConnectionResetError:
@@ -67,7 +68,7 @@ class Watch:
             self._faults.closed(number)
         return response
 
-    async def _stream(self, response: web.StreamResponse, tap: Tap) -> None:
+    async def _stream(self, response: web.StreamResponse) -> None:
         store = self._api.store
         ends = time.monotonic() + self._seconds
         if self._initial or self._rv in ("", "0"):
@@ -79,7 +80,7 @@ class Watch:
             seen = int(self._rv)
         told = time.monotonic()
         while time.monotonic() < ends:
-            if tap.news.is_set() and await self._harm(response, tap):
+            if self._tap.news.is_set() and await self._harm(response):
                 return
             entries = store.since(seen)
             if entries and not self._faults.silent:
@@ -93,19 +94,20 @@ class Watch:
                     await self._send(response, [self._bookmark(seen)])
             if not entries or self._faults.silent:
                 left = max(ends - time.monotonic(), 0.0)
-                await self._wait(tap, min(TURN_SECONDS, self._faults.bookmark_seconds, left))
+                await self._wait(min(TURN_SECONDS, self._faults.bookmark_seconds, left))
 
-    async def _wait(self, tap: Tap, seconds: float) -> None:
+    async def _wait(self, seconds: float) -> None:
         changed = asyncio.ensure_future(self._api.store.wait_changed(seconds))
-        harmed = asyncio.ensure_future(tap.news.wait())
+        harmed = asyncio.ensure_future(self._tap.news.wait())
         try:
             await asyncio.wait((changed, harmed), return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
             harmed.cancel()
 
-    async def _harm(self, response: web.StreamResponse, tap: Tap) -> bool:
+    async def _harm(self, response: web.StreamResponse) -> bool:
         """Do what a fault wants; returns whether that is the end."""
+        tap = self._tap
         tap.news.clear()
         data, tap.lines = b"".join(tap.lines), []
         if data:
@@ -153,6 +155,8 @@ class Watch:
             await response.write(body)
             return
         for start in range(0, len(body), size):
+            if self._tap.end == "reset":
+                return
             await response.write(body[start : start + size])
             await asyncio.sleep(self._faults.chunk_delay_seconds)
 

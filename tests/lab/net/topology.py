@@ -28,6 +28,7 @@ _ROUTER_SYSCTLS = {
 }
 _MANAGEMENT = "mgmt"
 _MAX_ROUTERS = 2
+_FIRST_INDEX = 1000
 _MAX_NODES = 250
 
 MANAGEMENT_ADDRESSES = ("10.255.0.1", "fd00:255::1")
@@ -148,7 +149,10 @@ class Topology:
             link = _link(upper, host, networks, number)
             self._links[host.name, upper.name] = link
             peer = f"peer name {link.lower.device} netns {host.namespace.path}"
-            cable = f"link add name {link.upper.device} type veth {peer}"
+            # Were the indices of both ends equal, by chance, the kernel would take up to a second to notice
+            # that the cable is plugged in.
+            index = _FIRST_INDEX + len(self._links)
+            cable = f"link add name {link.upper.device} index {index} type veth {peer}"
             self._lines[upper.name] += [cable, *_configure(link.upper)]
             self._lines[host.name] += _configure(link.lower)
 

@@ -5,12 +5,13 @@ Knows the two verbs of the tour, `annotate` and `patch`; shows each command as a
 
 import asyncio
 import json
-import os
 import shlex
 import shutil
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
+
+from tests.lab.kubectl import CommandFailedError, Kubectl
 
 _PATHS = {
     "pod": "/api/v1/namespaces/default/pods",
@@ -20,10 +21,6 @@ _PATHS = {
 }
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
-
-
-class CommandFailedError(Exception):
-    """A command of the tour failed; the text is what it said."""
 
 
 class Commands(Protocol):
@@ -45,28 +42,6 @@ def shown(arguments: tuple[str, ...]) -> str:
 def commands(kubeconfig: Path) -> Commands:
     """The real kubectl if there is one, else the package."""
     return Kubectl(kubeconfig) if shutil.which("kubectl") else Package(kubeconfig)
-
-
-class Kubectl:
-    """The program."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        self._environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
-
-    async def run(self, arguments: tuple[str, ...]) -> str:
-        """What the command prints."""
-        process = await asyncio.create_subprocess_exec(
-            "kubectl",
-            *arguments,
-            env=self._environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        text = output.decode(errors="replace").strip()
-        if process.returncode != 0:
-            raise CommandFailedError(text)
-        return text
 
 
 class Package:
