@@ -67,7 +67,7 @@ class EventWriter:
         self._known = known
         self._told: OrderedDict[Event, tuple[float, int]] = OrderedDict()
         self._queue: asyncio.Queue[Event] = asyncio.Queue(LONGEST_QUEUE)
-        self.dropped = 0
+        self._flooded = False
 
     def exclusion(self, exclusion: Exclusion, sentence: str) -> None:
         """Tell an exclusion, if its reason is one that the object's owner can mend."""
@@ -93,8 +93,11 @@ class EventWriter:
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
-            self.dropped += 1
+            if not self._flooded:
+                _log.warning("events are dropped", extra={"reason": f"{LONGEST_QUEUE} wait to be written"})
+            self._flooded = True
             return
+        self._flooded = False
         self._told[event] = (now, count + 1)
         self._told.move_to_end(event)
         if len(self._told) > REMEMBERED:

@@ -7,16 +7,26 @@ said may be older than the reason for the stop. What cannot be known counts as a
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Protocol
 
-from speaker.cluster import Cluster
 from speaker.errors import ClusterError
-from speaker.model.objects import Kind, NodeView
+from speaker.model.objects import Kind, NodeView, View
 from speaker.model.policy import PublicationPolicy
 from speaker.settings import Settings, ShutdownMode
 
 LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
+
+
+class FreshLook(Protocol):
+    """The cluster, asked directly."""
+
+    async def get_fresh(self, kind: Kind, namespace: str, name: str, timeout_seconds: float) -> View | None:
+        """The object as it is now; None if there is none. Raises ClusterError if nobody can tell."""
+
+    async def get_daemonset_deleting(self, namespace: str, name: str, timeout_seconds: float) -> bool | None:
+        """Whether the DaemonSet is gone or being deleted; None where that may not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class Stop:
     reason: str
 
 
-async def decide_stop(settings: Settings, cluster: Cluster) -> Stop:
+async def decide_stop(settings: Settings, cluster: FreshLook) -> Stop:
     """Choose by `--shutdown`; `auto` looks at the cluster first. Never raises."""
     if settings.shutdown is ShutdownMode.WITHDRAW:
         return Stop(graceful_restart=False, reason="--shutdown=withdraw")
@@ -46,7 +56,7 @@ async def decide_stop(settings: Settings, cluster: Cluster) -> Stop:
     return Stop(graceful_restart=True, reason="the node is still chosen")
 
 
-async def _planned_end(settings: Settings, cluster: Cluster) -> str:
+async def _planned_end(settings: Settings, cluster: FreshLook) -> str:
     """Why this node stops speaking for good, or "" when it does not."""
     view = await cluster.get_fresh(Kind.NODE, "", settings.node_name, LOOK_SECONDS)
     if not isinstance(view, NodeView):
@@ -67,7 +77,7 @@ def _node_leaves(node: NodeView, policy: PublicationPolicy) -> str:
     return ""
 
 
-async def _daemonset_leaves(settings: Settings, cluster: Cluster) -> str:
+async def _daemonset_leaves(settings: Settings, cluster: FreshLook) -> str:
     """Why the speaker's own DaemonSet ends, or "" (also where its name is not known)."""
     if not settings.pod_namespace or not settings.daemonset_name:
         return ""

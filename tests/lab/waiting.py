@@ -1,4 +1,4 @@
-"""The one place in the lab that lets time pass: a condition is polled in short, bounded steps."""
+"""The one place in the lab where a test waits: a condition is polled in short, bounded steps."""
 
 import asyncio
 import inspect

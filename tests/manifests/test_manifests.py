@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from speaker import __version__
+from speaker.cluster import lease
 from speaker.cluster.sources import source
 from speaker.health import DEFAULT_PORT
 from speaker.model.objects import Kind
@@ -106,11 +107,15 @@ def test_probes_ask_the_port_that_is_served(render: Render, folder: str) -> None
 
 
 @pytest.mark.parametrize("folder", EVERY)
-def test_it_writes_events_and_nothing_else(render: Render, folder: str) -> None:
+def test_it_writes_events_and_one_lease_and_nothing_else(render: Render, folder: str) -> None:
     objects = render(folder)
     rules = [rule for (kind, _), each in objects.items() if kind.endswith("Role") for rule in each["rules"]]
     writes = [rule for rule in rules if not set(rule["verbs"]) <= {"get", "list", "watch"}]
-    assert [(rule["resources"], rule["verbs"]) for rule in writes] == [(["events"], ["create"])]
+    assert [(rule["resources"], rule.get("resourceNames"), rule["verbs"]) for rule in writes] == [
+        (["leases"], [lease.NAME], ["get", "update"]),
+        (["leases"], None, ["create"]),
+        (["events"], None, ["create", "patch"]),
+    ]
     named = {value for rule in rules for key in ("apiGroups", "resources") for value in rule[key]}
     assert "*" not in named
     assert "secrets" not in named
@@ -140,7 +145,8 @@ def test_it_hears_of_the_optional_kinds_and_of_no_other(render: Render) -> None:
 
 def test_its_own_daemonset_is_the_only_one_it_sees(render: Render) -> None:
     objects = render("base")
-    (rule,) = objects["Role", "kube-route-speaker"]["rules"]
+    rules = objects["Role", "kube-route-speaker"]["rules"]
+    (rule,) = (rule for rule in rules if rule["apiGroups"] == ["apps"])
     assert rule == {
         "apiGroups": ["apps"],
         "resources": ["daemonsets"],

@@ -13,8 +13,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="An embedded Kubernetes API server for tests and demos.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 lets the kernel choose")
-    parser.add_argument("--data", type=Path, help="folder that keeps the objects; none keeps them in memory")
+    parser.add_argument(
+        "--data", type=Path, help="folder that keeps objects, history, tokens and certificates; else memory"
+    )
     parser.add_argument("--tls", action="store_true", help="serve HTTPS (needs --data)")
+    parser.add_argument(
+        "--forget-history",
+        action="store_true",
+        help="keep the objects, but answer 410 to who resumes a watch",
+    )
     parser.add_argument("--kubeconfig", type=Path, required=True, help="file to write the kubeconfig to")
     return parser.parse_args()
 
@@ -25,7 +32,16 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    api = KubeApi(arguments.data, host=arguments.host, port=arguments.port, tls=arguments.tls)
+    # kubectl sends no token over plain HTTP.
+    api = KubeApi(
+        arguments.data,
+        host=arguments.host,
+        port=arguments.port,
+        tls=arguments.tls,
+        anonymous_admin=not arguments.tls,
+    )
+    if arguments.forget_history:
+        api.store.compact()
     async with api:
         api.kubeconfig(arguments.kubeconfig)
         print(api.url, flush=True)

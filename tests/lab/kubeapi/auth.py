@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.lab.kubeapi.errors import ApiError
@@ -36,21 +37,47 @@ class Attributes:
     path: str = ""
 
 
+def reviewed(spec: dict[str, Any]) -> Attributes:
+    """What a SelfSubjectAccessReview asks about."""
+    of_path, of_resource = spec.get("nonResourceAttributes"), spec.get("resourceAttributes") or {}
+    if of_path:
+        return Attributes(of_path.get("verb", ""), path=of_path.get("path", ""))
+    named = (of_resource.get("resource", ""), of_resource.get("subresource", ""))
+    return Attributes(
+        of_resource.get("verb", ""),
+        of_resource.get("group", ""),
+        "/".join(each for each in named if each),
+        of_resource.get("namespace", ""),
+        of_resource.get("name", ""),
+    )
+
+
 class Authority:
     """Knows the tokens and reads the roles.
 
     Args:
         store: where the roles are.
+        keys: a file that keeps the keys, so that a token outlives the server; None forgets them.
         anonymous_admin: who brings no token may do everything. kubectl sends none over plain HTTP.
+
+    Attributes:
+        admin_token: the administrator's.
+        issued: every token that was given to a ServiceAccount.
+        denied: everything that was refused for want of a role.
     """
 
-    def __init__(self, store: Store, *, anonymous_admin: bool = False) -> None:
+    def __init__(self, store: Store, keys: Path | None = None, *, anonymous_admin: bool = False) -> None:
         self._store = store
         self._anonymous_admin = anonymous_admin
-        self._secret = secrets.token_bytes(32)
+        kept = keys.read_text().split() if keys is not None and keys.exists() else []
+        secret, self.admin_token = kept or (secrets.token_hex(32), secrets.token_urlsafe(24))
+        if keys is not None:
+            keys.touch(mode=0o600)
+            keys.write_text(f"{secret} {self.admin_token}")
+        self._secret = bytes.fromhex(secret)
         self._revoked: set[str] = set()
         self.issued: list[str] = []
-        self.admin_token = secrets.token_urlsafe(24)
+        self.denied: list[Attributes] = []
 
     def token_for(self, service_account: str) -> str:
         """A token of a ServiceAccount given as "namespace/name"; each call gives another."""
@@ -91,6 +118,7 @@ class Authority:
         """Raise ApiError 403 unless the user may."""
         if self.allows(user, asked):
             return
+        self.denied.append(asked)
         what = f'{asked.verb} resource "{asked.resource}" in API group "{asked.group}"'
         where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
         qualified = f"{asked.resource}.{asked.group}" if asked.group else asked.resource

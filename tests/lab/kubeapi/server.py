@@ -1,7 +1,6 @@
 """HTTP: routes requests to `Api`, streams watches, and applies the faults."""
 
 import asyncio
-import base64
 import json
 import socket
 import ssl
@@ -14,9 +13,10 @@ from aiohttp import web
 
 from tests.lab.kubeapi import discovery, protobuf
 from tests.lab.kubeapi.api import Api
-from tests.lab.kubeapi.auth import Attributes, Authority, User
+from tests.lab.kubeapi.auth import Attributes, Authority, User, reviewed
 from tests.lab.kubeapi.errors import ApiError
 from tests.lab.kubeapi.faults import Faults, Harm, Planned
+from tests.lab.kubeapi.kubeconfig import write_kubeconfig
 from tests.lab.kubeapi.pages import Pages
 from tests.lab.kubeapi.resources import Object, Resource
 from tests.lab.kubeapi.selectors import selector
@@ -57,7 +57,8 @@ class KubeApi:
         self.host, self.port = host, port
         self.store = Store(":memory:" if data is None else data / "objects.db")
         self.api = Api(self.store)
-        self.authority = Authority(self.store, anonymous_admin=anonymous_admin)
+        keys = None if data is None else data / "keys"
+        self.authority = Authority(self.store, keys, anonymous_admin=anonymous_admin)
         self.faults = Faults()
         self.requests: list[str] = []
         self._pages = Pages()
@@ -116,25 +117,8 @@ class KubeApi:
     def kubeconfig(self, path: Path, *, service_account: str = "", server: str = "") -> Path:
         """Write a kubeconfig for the administrator, or for a ServiceAccount "namespace/name"."""
         token = self.authority.token_for(service_account) if service_account else self.authority.admin_token
-        cluster: dict[str, str] = {"server": server or self.url}
-        if self._tls:
-            cluster["certificate-authority-data"] = base64.b64encode(self._tls[1].read_bytes()).decode()
-        document = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "embedded", "cluster": cluster}],
-            "users": [{"name": "user", "user": {"token": token}}],
-            "contexts": [
-                {
-                    "name": "embedded",
-                    "context": {"cluster": "embedded", "user": "user", "namespace": "default"},
-                }
-            ],
-            "current-context": "embedded",
-        }
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(document))
-        return path
+        authority = self._tls[1] if self._tls else None
+        return write_kubeconfig(path, server or self.url, {"token": token}, authority)
 
     def create(self, *documents: Object) -> None:
         """Create objects, their status included, as a controller would have left them."""
@@ -208,7 +192,7 @@ class KubeApi:
 
     def _root(self, request: web.Request, *, core: bool) -> web.Response:
         resources = self.api.resources()
-        if "as=APIGroupDiscoveryList" in request.headers.get("Accept", ""):
+        if _wants_aggregated(request.headers.get("Accept", "")):
             return web.Response(
                 body=json.dumps(discovery.aggregated(resources, core=core)),
                 headers={"Content-Type": _AGGREGATED},
@@ -286,21 +270,7 @@ class KubeApi:
     async def _access_review(self, request: web.Request, user: User) -> web.Response:
         review = await _body(request)
         spec = review.get("spec", {})
-        of_path, of_resource = spec.get("nonResourceAttributes"), spec.get("resourceAttributes") or {}
-        if of_path:
-            asked = Attributes(of_path.get("verb", ""), path=of_path.get("path", ""))
-        else:
-            resource = "/".join(
-                each for each in (of_resource.get("resource", ""), of_resource.get("subresource", "")) if each
-            )
-            asked = Attributes(
-                of_resource.get("verb", ""),
-                of_resource.get("group", ""),
-                resource,
-                of_resource.get("namespace", ""),
-                of_resource.get("name", ""),
-            )
-        allowed = {"status": {"allowed": self.authority.allows(user, asked)}}
+        allowed = {"status": {"allowed": self.authority.allows(user, reviewed(spec))}}
         kind = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}}
         return web.json_response(kind | {"spec": spec} | allowed, status=201)
 
@@ -433,3 +403,9 @@ async def _body(request: web.Request) -> Any:
         return yaml.safe_load(content) if "yaml" in request.content_type else json.loads(content)
     except (ValueError, yaml.YAMLError) as error:
         raise ApiError(400, f"the body of the request cannot be read: {error}") from None
+
+
+def _wants_aggregated(accept: str) -> bool:
+    """kubectl before 1.30 knows aggregated discovery as v2beta1 alone, and takes the old form as well."""
+    kinds = [each.strip().split(";") for each in accept.split(",")]
+    return any({"v=v2", "as=APIGroupDiscoveryList"} <= set(parameters) for parameters in kinds)
