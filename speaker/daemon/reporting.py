@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Protocol
 
 from speaker.bgp import SessionEvent, SessionEventKind
-from speaker.cluster import EventWriter, SourceHealth
+from speaker.cluster import SourceHealth
 from speaker.metrics import Metrics
 from speaker.model.objects import ObjectRef
 from speaker.model.prefix import Prefix
@@ -35,6 +35,13 @@ class Line(Protocol):
         """Write it."""
 
 
+class Events(Protocol):
+    """Where Kubernetes Events are written."""
+
+    def exclusion(self, exclusion: Exclusion, sentence: str) -> None:
+        """Tell an exclusion on the object that it is about, if that helps its owner."""
+
+
 class Reporter:
     """Tells people what the speaker does.
 
@@ -43,12 +50,13 @@ class Reporter:
         events: where Kubernetes Events are written.
     """
 
-    def __init__(self, metrics: Metrics, events: EventWriter) -> None:
+    def __init__(self, metrics: Metrics, events: Events) -> None:
         self._metrics = metrics
         self._events = events
         self._lines: deque[Line] = deque()
         self._waiting = asyncio.Event()
         self._sources: dict[str, tuple[bool, str]] = {}
+        self._causes: dict[Prefix, tuple[str, str]] = {}
 
     async def run(self) -> None:
         """Write what waits, in slices, until cancelled."""
@@ -74,21 +82,27 @@ class Reporter:
 
     # -- routes and outcomes ---------------------------------------------------------------------------
 
-    def routes_changed(self, changes: RouteChanges, outcomes: Iterable[OutcomeChange]) -> None:
-        """Say every advertise and withdraw, with the object that asked and the reason."""
-        reasons: dict[Prefix, tuple[str, str]] = {}
+    def outcomes_changed(self, outcomes: Iterable[OutcomeChange]) -> None:
+        """Say what is excluded, and remember for the routes that follow who asked and why."""
         for outcome in outcomes:
             for withdrawal in outcome.withdrawn:
-                reasons.setdefault(withdrawal.prefix, (str(outcome.ref), withdrawal.why))
+                self._causes.setdefault(withdrawal.prefix, (str(outcome.ref), withdrawal.why))
             for publication in outcome.advertised:
-                reasons[publication.prefix] = (str(outcome.ref), publication.why)
+                self._causes[publication.prefix] = (str(outcome.ref), publication.why)
             for exclusion in outcome.reported:
                 self._later(partial(self._say_excluded, outcome.ref, exclusion))
+
+    def settled(self) -> None:
+        """Every route that follows from the outcomes has been told."""
+        self._causes.clear()
+
+    def routes_changed(self, changes: RouteChanges) -> None:
+        """Say every advertise and withdraw, with the object that asked and the reason."""
         for peer, routes in changes.items():
             withdrawn = sum(route is None for route in routes.values())
             self._metrics.count_changes(peer, advertised=len(routes) - withdrawn, withdrawn=withdrawn)
             for prefix, route in routes.items():
-                self._later(partial(_say_route, peer, prefix, route, reasons.get(prefix)))
+                self._later(partial(_say_route, peer, prefix, route, self._causes.get(prefix)))
 
     def _say_excluded(self, ref: ObjectRef, exclusion: Exclusion) -> None:
         sentence = REASON_SENTENCES[exclusion.reason]

@@ -8,7 +8,7 @@ sent, before every source has listed once: unknown is not empty.
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
@@ -31,8 +31,11 @@ from speaker.model.policy import HostView
 from speaker.routing.reconcile import Reconciler
 from speaker.settings import Settings
 
-OBJECTS_PER_SLICE = 100
-"""How many objects one slice recomputes before the event loop turns: well under 10 ms."""
+SLICE_SECONDS = 0.005
+"""How long a recomputation may go on before the event loop turns: KEEPALIVEs must not wait."""
+
+CHANGES_PER_SLICE = 500
+"""How many prefixes, or outcomes of objects, are handed over in one turn: some milliseconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -139,31 +142,47 @@ class Speaker:
             # Peers keep the routes of before while they wait for our End-of-RIB, which waits for `release`.
             self._sessions.start()
         await self._cluster.wait_in_sync()
-        await self._recompute()
-        self._hand_over()
+        await self._settle()
         self._sessions.release()
         self._sessions.start()
         _log.info("in sync")
         while True:
             await self._dirty.wait()
             self._dirty.clear()
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Decide all that is marked, and hand it over; what is marked meanwhile as well."""
+        while not self._reconciler.is_complete or self._reconciler.has_changes:
             await self._recompute()
-            self._hand_over()
+            await self._hand_over()
+        self._reporter.settled()
 
     async def _recompute(self) -> None:
         started = self._clock.monotonic()
-        done = self._reconciler.recompute(OBJECTS_PER_SLICE)
+        done = self._reconciler.recompute(self._time_slice())
         while not done:
             await asyncio.sleep(0)
-            done = self._reconciler.recompute(OBJECTS_PER_SLICE)
+            done = self._reconciler.recompute(self._time_slice())
         self._metrics.observe_reconcile(self._clock.monotonic() - started)
 
-    def _hand_over(self) -> None:
+    def _time_slice(self) -> Callable[[], bool]:
+        """Says whether a slice that begins now may go on."""
+        until = self._clock.monotonic() + SLICE_SECONDS
+        return lambda: self._clock.monotonic() < until
+
+    async def _hand_over(self) -> None:
         """Give each session what has changed for it, and say so."""
-        changes = self._reconciler.take_changes()
-        for peer, routes in changes.items():
-            self._sessions.update(peer, routes)
-        self._reporter.routes_changed(changes, self._reconciler.take_explanations())
+        reconciler = self._reconciler
+        while reconciler.has_explanations:
+            self._reporter.outcomes_changed(reconciler.take_explanations(CHANGES_PER_SLICE))
+            await asyncio.sleep(0)
+        while reconciler.has_changes and reconciler.is_complete:
+            changes = reconciler.take_changes(CHANGES_PER_SLICE)
+            for peer, routes in changes.items():
+                self._sessions.update(peer, routes)
+            self._reporter.routes_changed(changes)
+            await asyncio.sleep(0)
 
     # -- what changes ----------------------------------------------------------------------------------
 

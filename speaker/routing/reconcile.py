@@ -9,6 +9,7 @@ Whatever the slices and the order of the changes, the end is the same: a functio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from speaker.model.objects import Change, ObjectRef, View
 from speaker.model.policy import HostView, PublicationPolicy
@@ -49,7 +50,7 @@ class Reconciler:
         self._stale: OrderedDict[ObjectRef, None] = OrderedDict()
         self._pending = Pending()
         self._incarnations: dict[str, int] = {}
-        self._untold: dict[ObjectRef, Outcome | None] = {}
+        self._untold: OrderedDict[ObjectRef, Outcome | None] = OrderedDict()
         self._refresh_terms()
 
     def apply(self, changes: Iterable[Change]) -> None:
@@ -117,10 +118,21 @@ class Reconciler:
                     found.setdefault(name, {})[prefix] = route_of(prefix, after.get(name))
         return found
 
-    def take_explanations(self) -> list[OutcomeChange]:
-        """How the outcomes of objects changed since this was last called, for logs and Events."""
-        untold, self._untold = self._untold, {}
-        found = (OutcomeChange(ref, before, self._outcomes.get(ref)) for ref, before in untold.items())
+    @property
+    def has_explanations(self) -> bool:
+        """Whether `take_explanations` would look at something."""
+        return bool(self._untold)
+
+    def take_explanations(self, limit: int | None = None) -> list[OutcomeChange]:
+        """How the outcomes of objects changed since they were last taken, for logs and Events.
+
+        Args:
+            limit: how many objects to look at, to bound the time; call again while `has_explanations`.
+        """
+        untold = list(islice(self._untold.items(), limit))
+        for ref, _ in untold:
+            del self._untold[ref]
+        found = (OutcomeChange(ref, before, self._outcomes.get(ref)) for ref, before in untold)
         return [each for each in found if each.before != each.after]
 
     def adj_rib_out(self, peer: str) -> AdjRibOut:

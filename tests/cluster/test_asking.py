@@ -10,8 +10,9 @@ from speaker.errors import ClusterError
 from speaker.model.objects import Kind, NodeView
 from tests.cluster.watching import create, expected, node, pods, watching
 from tests.lab.kubeapi import KubeApi
+from tests.lab.kubeapi.resources import Object
 
-DAEMONSET = {
+DAEMONSET: Object = {
     "apiVersion": "apps/v1",
     "kind": "DaemonSet",
     "metadata": {"name": "kube-route-speaker", "namespace": "kube-system"},

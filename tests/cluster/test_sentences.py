@@ -150,8 +150,8 @@ async def test_a_token_that_is_refused(
 # -- the kubeconfig ------------------------------------------------------------------------------------
 
 
-def _damaged(text: str) -> Callable[[Path], None]:
-    return lambda path: path.write_text(text) and None
+def _damaged(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def _damaged(text: str) -> Callable[[Path], None]:
     ids=["missing", "folder", "empty", "not YAML", "a list", "binary", "without a context"],
 )
 async def test_a_kubeconfig_that_is_none(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None], expected: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], object], expected: str
 ) -> None:
     path = kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1")
     damage(path)

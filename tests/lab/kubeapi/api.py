@@ -115,6 +115,11 @@ class Api:
             return self.shown(resource, self.store.delete(resource.storage_key, after))
         return self.shown(resource, self.store.put(resource.storage_key, after))
 
+    def replace(self, resource: Resource, namespace: str, item: Object, *, subresource: str = "") -> Object:
+        """Write an object, or its status, in the place of what is stored under its name."""
+        name = item["metadata"]["name"]
+        return self.update(resource, namespace, name, lambda _: item, subresource=subresource)
+
     def _joined(self, resource: Resource, before: Object, after: Object, subresource: str) -> Object:
         """The part of `after` that this request may write, over the rest of `before`."""
         if subresource == "status":
@@ -127,10 +132,6 @@ class Api:
             if key in before["metadata"]:
                 metadata[key] = before["metadata"][key]
         metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
-        metadata.pop("managedFields", None)
-        for key in ("labels", "annotations", "finalizers"):
-            if metadata.get(key) in (None, {}, []):
-                metadata.pop(key, None)
         if resource.has_status:
             after.pop("status", None)
             if "status" in before:
@@ -138,7 +139,12 @@ class Api:
         return after
 
     def _checked(self, resource: Resource, item: Object, *, strict: bool) -> Object:
-        name = item["metadata"].get("name", "")
+        metadata = item["metadata"]
+        metadata.pop("managedFields", None)
+        for key in ("labels", "annotations", "finalizers"):
+            if metadata.get(key) in (None, {}, []):
+                metadata.pop(key, None)
+        name = metadata.get("name", "")
         if resource.schema is not None:
             unknown = list(schemas.unknown_fields(item, resource.schema))
             if strict and unknown:

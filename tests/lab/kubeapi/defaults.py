@@ -23,7 +23,6 @@ def created(resource: Resource, item: dict[str, Any], namespace: str, in_use: se
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = metadata["generateName"] + secrets.token_hex(3)
     metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now(), "generation": 1}
-    metadata.pop("managedFields", None)
     if resource.namespaced:
         metadata["namespace"] = namespace
     match resource.kind:

@@ -98,7 +98,7 @@ def aggregated(resources: list[Resource], *, core: bool) -> dict[str, Any]:
 
 def _aggregated_resource(resource: Resource) -> dict[str, Any]:
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
-    described = {
+    described: dict[str, Any] = {
         "resource": resource.plural,
         "responseKind": kind,
         "scope": "Namespaced" if resource.namespaced else "Cluster",

@@ -45,6 +45,13 @@ class ApiError(Exception):
         return body | ({"details": self.details} if self.details else {})
 
 
+def number(name: str, text: str) -> int:
+    """A parameter as a number, 0 when it is empty; raises ApiError 400."""
+    if text and not (text.isascii() and text.isdigit()):
+        raise ApiError(400, f"{name}: Invalid value: {text!r}: it is no number")
+    return int(text or 0)
+
+
 def not_found(resource: str, name: str) -> ApiError:
     """No object of that name."""
     return ApiError(404, f'{resource} "{name}" not found', details={"name": name, "kind": resource})

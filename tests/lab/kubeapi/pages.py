@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from tests.lab.kubeapi.errors import ApiError
+from tests.lab.kubeapi.errors import ApiError, number
 
 KEPT = 64
 
@@ -19,7 +19,7 @@ class Pages:
 
     def page(self, items: list[Any], rv: int, query: Mapping[str, str]) -> tuple[list[Any], dict[str, Any]]:
         """The page that a request asks for, and its list metadata; raises ApiError 410."""
-        limit = int(query.get("limit") or 0)
+        limit = number("limit", query.get("limit", ""))
         token = query.get("continue", "")
         start, name = 0, ""
         if token:
@@ -27,7 +27,7 @@ class Pages:
             if name not in self._lists:
                 raise ApiError(410, "The provided continue parameter is too old to display a consistent list")
             items, rv = self._lists[name]
-            start = int(offset)
+            start = number("continue", offset)
         metadata: dict[str, Any] = {"resourceVersion": str(rv)}
         page = items[start : start + limit] if limit else items[start:]
         if start + len(page) < len(items):

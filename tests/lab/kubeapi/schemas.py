@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Schema = dict[str, Any]
@@ -115,7 +115,11 @@ def _value_problems(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
 
 
 def _has_format(value: str, name: str) -> bool:
-    readers = {"ipv4": ipaddress.IPv4Address, "ipv6": ipaddress.IPv6Address, "cidr": ipaddress.ip_network}
+    readers: dict[str, Callable[[str], object]] = {
+        "ipv4": ipaddress.IPv4Address,
+        "ipv6": ipaddress.IPv6Address,
+        "cidr": ipaddress.ip_network,
+    }
     if name not in readers:
         return True
     try:

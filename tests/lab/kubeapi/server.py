@@ -132,14 +132,8 @@ class KubeApi:
             namespace = document["metadata"].get("namespace", "default") if resource.namespaced else ""
             item = self.api.create(resource, namespace, document)
             if "status" in document and resource.has_status:
-                name = item["metadata"]["name"]
-                self.api.update(
-                    resource,
-                    namespace,
-                    name,
-                    lambda before, status=document["status"]: before | {"status": status},
-                    subresource="status",
-                )
+                whole = item | {"status": document["status"]}
+                self.api.replace(resource, namespace, whole, subresource="status")
 
     # -- requests --------------------------------------------------------------------------------------
 
@@ -155,7 +149,7 @@ class KubeApi:
         try:
             return await handler(request)
         except ApiError as error:
-            return web.json_response(error.status(), status=error.code)
+            return answer(error.status(), status=error.code)
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         parts = request.path.rstrip("/").split("/")[1:]
@@ -180,7 +174,7 @@ class KubeApi:
             case ["healthz" | "livez" | "readyz"]:
                 return web.Response(text="ok")
             case ["version"]:
-                return web.json_response(discovery.VERSION)
+                return answer(discovery.VERSION)
             case ["openapi", "v2"]:
                 return web.Response(
                     body=discovery.OPENAPI_V2_PROTOBUF,
@@ -198,16 +192,16 @@ class KubeApi:
                 headers={"Content-Type": _AGGREGATED},
             )
         if core:
-            return web.json_response({"kind": "APIVersions", "versions": ["v1"]})
+            return answer({"kind": "APIVersions", "versions": ["v1"]})
         listed = [discovery.api_group(*each) for each in discovery.groups(resources).items()]
-        return web.json_response({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
+        return answer({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
 
     def _group(self, group: str) -> web.Response:
         versions = discovery.groups(self.api.resources()).get(group)
         if versions is None:
             raise ApiError(404, "the server could not find the requested resource")
         described = {"kind": "APIGroup", "apiVersion": "v1"} | discovery.api_group(group, versions)
-        return web.json_response(described)
+        return answer(described)
 
     def _openapi(self, rest: list[str]) -> web.Response:
         resources = self.api.resources()
@@ -220,9 +214,9 @@ class KubeApi:
             paths = {
                 root: {"serverRelativeURL": f"/openapi/v3/{root}?hash={self.store.rv}"} for root in roots
             }
-            return web.json_response({"paths": paths})
+            return answer({"paths": paths})
         group, version = ("", rest[1]) if rest[0] == "api" else (rest[1], rest[2])
-        return web.json_response(discovery.openapi_v3(resources, group, version))
+        return answer(discovery.openapi_v3(resources, group, version))
 
     async def _versioned(
         self, request: web.Request, user: User, group: str, version: str, rest: list[str]
@@ -232,7 +226,7 @@ class KubeApi:
             if not served:
                 raise ApiError(404, "the server could not find the requested resource")
             group_version = f"{group}/{version}" if group else version
-            return web.json_response(discovery.api_resources(served, group_version))
+            return answer(discovery.api_resources(served, group_version))
         if rest == ["selfsubjectaccessreviews"]:
             return await self._access_review(request, user)
         namespace = ""
@@ -272,7 +266,7 @@ class KubeApi:
         spec = review.get("spec", {})
         allowed = {"status": {"allowed": self.authority.allows(user, reviewed(spec))}}
         kind = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}}
-        return web.json_response(kind | {"spec": spec} | allowed, status=201)
+        return answer(kind | {"spec": spec} | allowed, status=201)
 
     # -- objects ---------------------------------------------------------------------------------------
 
@@ -297,8 +291,8 @@ class KubeApi:
             case "DELETE":
                 options = await _body(request)
                 if flags["dry_run"]:
-                    return web.json_response(self.api.get(resource, namespace, name))
-                return web.json_response(self.api.delete(resource, namespace, name, options))
+                    return answer(self.api.get(resource, namespace, name))
+                return answer(self.api.delete(resource, namespace, name, options))
         raise ApiError(405, "the server does not allow this method on the requested resource")
 
     async def _patch(
@@ -327,8 +321,8 @@ class KubeApi:
         if request.method == "GET" and "as=Table" in accept:
             whole = request.query.get("includeObject") == "Object"
             metadata = {"resourceVersion": item["metadata"]["resourceVersion"]}
-            return web.json_response(table(resource, [item], metadata, whole=whole))
-        return web.json_response(item, status=status)
+            return answer(table(resource, [item], metadata, whole=whole))
+        return answer(item, status=status)
 
     async def _collection(
         self, request: web.Request, resource: Resource, namespace: str
@@ -342,14 +336,14 @@ class KubeApi:
                 strict=query.get("fieldValidation") == "Strict",
                 dry_run="dryRun" in query,
             )
-            return web.json_response(item, status=201)
+            return answer(item, status=201)
         matches = selector(query.get("labelSelector", ""), query.get("fieldSelector", ""))
         if request.method == "DELETE":
             for item in filter(matches, self.store.all(resource.storage_key, namespace)):
                 self.api.delete(
                     resource, namespace or item["metadata"].get("namespace", ""), item["metadata"]["name"]
                 )
-            return web.json_response({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+            return answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
         if query.get("watch") in {"true", "1"}:
             return await Watch(self.api, self.faults, request, resource, namespace, matches).serve()
         if request.method != "GET":
@@ -359,11 +353,11 @@ class KubeApi:
         if "as=Table" in request.headers.get("Accept", ""):
             whole = query.get("includeObject") == "Object"
             shown = [self.api.shown(resource, item) for item in page]
-            return web.json_response(table(resource, shown, metadata, whole=whole))
+            return answer(table(resource, shown, metadata, whole=whole))
         listed = (
             [self.api.shown(resource, item) for item in page] if resource.crd else [_bare(i) for i in page]
         )
-        return web.json_response(
+        return answer(
             {
                 "kind": f"{resource.kind}List",
                 "apiVersion": resource.api_version,
@@ -385,7 +379,7 @@ async def _harmed(request: web.Request, planned: Planned) -> web.Response:
     if planned.body is not None:
         return web.Response(body=planned.body, status=planned.status, headers=headers)
     status = ApiError(planned.status, f"planned answer {planned.status}").status()
-    return web.json_response(status, status=planned.status, headers=headers)
+    return answer(status, status=planned.status, headers=headers)
 
 
 def _bare(item: Object) -> Object:
@@ -403,6 +397,15 @@ async def _body(request: web.Request) -> Any:
         return yaml.safe_load(content) if "yaml" in request.content_type else json.loads(content)
     except (ValueError, yaml.YAMLError) as error:
         raise ApiError(400, f"the body of the request cannot be read: {error}") from None
+
+
+def answer(document: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """JSON as the real server sends it: kubectl 1.26 and 1.27 take no charset beside it."""
+    return web.Response(
+        body=json.dumps(document).encode(),
+        status=status,
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
 
 
 def _wants_aggregated(accept: str) -> bool:

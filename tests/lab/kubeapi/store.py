@@ -89,7 +89,7 @@ class Store:
         body = json.dumps(item)
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?,?)", (*key, *at, rv, body))
-            self._record(Entry(rv, key, old, item), old and json.dumps(old), body)
+            self._record(Entry(rv, key, old, item), json.dumps(old) if old else None, body)
         self._objects.setdefault(key, {})[at] = item
         self._announce()
         return item

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.lab.kubeapi.api import Api
-from tests.lab.kubeapi.errors import ApiError
+from tests.lab.kubeapi.errors import ApiError, number
 from tests.lab.kubeapi.faults import Faults, Tap
 from tests.lab.kubeapi.resources import Object, Resource
 from tests.lab.kubeapi.selectors import Match
@@ -40,9 +40,11 @@ class Watch:
         query = request.query
         self._bookmarks = query.get("allowWatchBookmarks") in {"true", "1"}
         self._initial = query.get("sendInitialEvents") in {"true", "1"}
-        self._seconds = min(float(query.get("timeoutSeconds") or 1800), faults.longest_watch_seconds)
+        self._seconds = min(
+            number("timeoutSeconds", query.get("timeoutSeconds", "")) or 1800, faults.longest_watch_seconds
+        )
         self._as_table = "as=Table" in request.headers.get("Accept", "")
-        self._rv = query.get("resourceVersion", "")
+        self._rv = number("resourceVersion", query.get("resourceVersion", ""))
         self._tap = Tap("")
 
     async def serve(self) -> web.StreamResponse:
@@ -52,7 +54,7 @@ class Watch:
                 422, "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
             )
         store = self._api.store
-        if self._rv not in ("", "0") and int(self._rv) > store.rv:
+        if self._rv > store.rv:
             raise ApiError(504, f"Too large resource version: {self._rv}, current: {store.rv}")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
@@ -71,13 +73,13 @@ class Watch:
     async def _stream(self, response: web.StreamResponse) -> None:
         store = self._api.store
         ends = time.monotonic() + self._seconds
-        if self._initial or self._rv in ("", "0"):
+        if self._initial or not self._rv:
             seen = store.rv
             await self._send(response, list(self._present()))
             if self._initial and self._bookmarks:
                 await self._send(response, [self._bookmark(seen, {"k8s.io/initial-events-end": "true"})])
         else:
-            seen = int(self._rv)
+            seen = self._rv
         told = time.monotonic()
         while time.monotonic() < ends:
             if self._tap.news.is_set() and await self._harm(response):

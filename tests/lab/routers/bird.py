@@ -30,7 +30,7 @@ class Bird(Router):
         control.unlink(missing_ok=True)
         pid = self.folder / "bird.pid"
         await self._spawn("bird", "bird", "-f", "-c", str(file), "-s", str(control), "-P", str(pid))
-        await self._wait_socket("bird.ctl")
+        await self._wait_ready(self._answers)
 
     async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
         """What BGP brought or the configuration originates; the kernel's own routes are left out."""
@@ -78,6 +78,13 @@ class Bird(Router):
     async def configure(self) -> None:
         """Have it read bird.conf again, after a test changed it."""
         await self.command("configure")
+
+    async def _answers(self) -> bool:
+        # The socket is there before the configuration is read, and an answer only after.
+        try:
+            return bool(await self.command("show status"))
+        except OSError:
+            return False
 
     async def _name_of(self, peer: Address) -> str:
         return next(name for name, info in (await self._sessions_by_name()).items() if info.peer == peer)

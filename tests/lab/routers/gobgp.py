@@ -41,7 +41,7 @@ class GoBgp(Router):
         (self.folder / "api.sock").unlink(missing_ok=True)
         api = ("--api-hosts", self._api, "--pprof-disable")
         await self._spawn("gobgpd", "gobgpd", "-f", str(file), "-p", *api)
-        await self._wait_socket("api.sock")
+        await self._wait_ready(self._has_begun)
         # Its neighbors come after its socket.
         configured = len(self.config.addresses)
         await self.wait_sessions(lambda found: len(found) >= configured, what="its configured neighbors")
@@ -88,6 +88,14 @@ class GoBgp(Router):
         if process.returncode != 0:
             raise RuntimeError(f"gobgp {' '.join(arguments)}: {(errors or output).decode().strip()}")
         return output.decode()
+
+    async def _has_begun(self) -> bool:
+        # The socket is there before the configuration is read, and the AS only after.
+        try:
+            started = json.loads(await self.command("-j", "global") or "{}")
+        except RuntimeError:
+            return False
+        return bool(started.get("asn") == self.config.asn)
 
     @property
     def _api(self) -> str:
