@@ -5,34 +5,43 @@ from collections import Counter
 
 import pytest
 
+from tests.lab.kubeapi.backend import Choice, chosen, describe
 from tests.requirements import REQUIREMENTS, missing
 
-_left_out: Counter[str] = Counter()
+SEPARATOR = "; "
+"""Between the sentences of why a test was left out."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what this machine cannot run; where `CI=true` promises everything, that is a failure."""
-    why = [sentence for marker in item.iter_markers() if (sentence := missing(marker.name))]
+    if item.get_closest_marker("emulator_only") and chosen() is not Choice.EMBEDDED:
+        pytest.skip("injects faults that only the embedded API server can make")
+    why = {sentence for marker in item.iter_markers() if (sentence := missing(marker.name))}
     if not why:
         return
     if os.environ.get("CI") == "true":
-        pytest.fail(f"CI=true, but {'; '.join(why)}", pytrace=False)
-    _left_out.update(why)
-    pytest.skip("; ".join(why))
+        pytest.fail(f"CI=true, but {SEPARATOR.join(sorted(why))}", pytrace=False)
+    pytest.skip(SEPARATOR.join(sorted(why)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name what was left out and how to get it."""
-    if not _left_out:
+    left_out = Counter(
+        why
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+        for why in report.longrepr[2].removeprefix("Skipped: ").split(SEPARATOR)
+    )
+    if not left_out:
         return
     terminalreporter.section("left out")
-    for why, count in _left_out.most_common():
-        terminalreporter.write_line(f"{count} tests: {why}")
+    for why, count in left_out.most_common():
+        terminalreporter.write_line(f"{count:5} tests: {why}")
     terminalreporter.write_line("As root on Debian or Ubuntu, `make test` installs what is missing.")
 
 
 def pytest_report_header() -> list[str]:
-    """What of the optional parts is here."""
+    """The API server that the tests talk to, and what of the optional parts is here."""
     here = [name for name in REQUIREMENTS if missing(name) is None]
-    return [f"here: {', '.join(here) or 'none of the optional parts'}"]
+    return [f"Kubernetes API: {describe()}", f"here: {', '.join(here) or 'none of the optional parts'}"]

@@ -73,7 +73,7 @@ def test_every_key_at_once() -> None:
     assert request.large_communities == ((65000, 1, 2),)
     assert (request.med, request.local_preference, request.as_path_prepend) == (50, 200, 3)
     assert request.peers == ("tor-1", "2001:db8::1")
-    assert request.addresses == {AddressType.LOADBALANCER, AddressType.EXTERNAL}
+    assert request.addresses == frozenset({AddressType.LOADBALANCER, AddressType.EXTERNAL})
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,12 @@ def test_peer_names_are_bounded() -> None:
 
 
 def test_addresses_in_any_case() -> None:
-    assert values.read_addresses("Cluster, EXTERNAL") == {
-        values.AddressType.CLUSTER,
-        values.AddressType.EXTERNAL,
-    }
+    assert values.read_addresses("Cluster, EXTERNAL") == frozenset(
+        {
+            values.AddressType.CLUSTER,
+            values.AddressType.EXTERNAL,
+        }
+    )
 
 
 @pytest.mark.parametrize(

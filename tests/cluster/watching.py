@@ -232,6 +232,30 @@ async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             await task
 
 
+# -- waiting and counting ------------------------------------------------------------------------------
+
+PODS = "/api/v1/pods"
+
+
+async def first_sync(api: KubeApi, seen: Watched) -> int:
+    """Wait until all Pods are known and watched; returns how many requests that took."""
+    await converged(api, seen, Kind.POD)
+    await eventually(lambda: api.faults.watches(PODS), what="a watch")
+    return len(api.requests)
+
+
+def lists(api: KubeApi) -> int:
+    """How often Pods were read whole."""
+    return sum(
+        PODS in each and ("watch=true" not in each or "sendInitialEvents" in each) for each in api.requests
+    )
+
+
+async def nothing_happens(seconds: float) -> None:
+    """Let real time pass where there is no condition to wait for, for nothing is to happen."""
+    await asyncio.sleep(seconds)
+
+
 # -- objects -------------------------------------------------------------------------------------------
 
 

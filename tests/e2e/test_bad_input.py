@@ -16,8 +16,8 @@ ROUTES = {"10.16.0.5/32": {"node1"}, "10.16.0.6/32": {"node1"}}
 
 async def start(make_cluster: MakeCluster) -> Cluster:
     """One node that advertises two Pods."""
-    cluster: Cluster = await make_cluster(Bird, nodes=1)
-    cluster.api.create(
+    cluster = await make_cluster(Bird, nodes=1)
+    await cluster.create(
         subnet("ovn-default", "10.16.0.0/16"),
         pod("one", "node1", "10.16.0.5", annotations={BGP: "true"}),
         pod("two", "node1", "10.16.0.6", annotations={BGP: "true"}),
@@ -58,8 +58,8 @@ async def test_a_wrong_attribute_is_told_and_the_route_stays(make_cluster: MakeC
 
 
 async def test_wrong_flags_end_in_one_message_with_status_2(make_cluster: MakeCluster) -> None:
-    cluster: Cluster = await make_cluster(Bird, nodes=1)
-    speaker = cluster.speaker(
+    cluster = await make_cluster(Bird, nodes=1)
+    speaker = await cluster.speaker(
         "node1", "--holdtime=1s", "--ebgp-multihop=0", families=frozenset({Family.IPV4})
     )
 

@@ -16,9 +16,9 @@ ONLY_V4 = frozenset({Family.IPV4})
 
 async def start(make_cluster: MakeCluster, driver: type[Router], *flags: str, **options: int) -> Cluster:
     """Two nodes that advertise one Pod, with a session of IPv4 each."""
-    cluster: Cluster = await make_cluster(driver, **{"nodes": 2, **options})
-    cluster.api.create(subnet("ovn-default", "10.16.0.0/16"))
-    cluster.api.create(pod("web", "node1", "10.16.0.5", annotations={BGP: "true"}))
+    cluster = await make_cluster(driver, **{"nodes": 2, **options})
+    await cluster.create(subnet("ovn-default", "10.16.0.0/16"))
+    await cluster.create(pod("web", "node1", "10.16.0.5", annotations={BGP: "true"}))
     await cluster.start_speakers(*flags, families=ONLY_V4)
     await cluster.wait_table(ROUTE)
     return cluster
@@ -79,11 +79,11 @@ async def test_an_outage_of_the_api_server_takes_nothing_away(make_cluster: Make
     await cluster.wait_table(ROUTE)
     status, body = await ready(cluster, "node1")
     assert (status, "cannot be reached" in body) == (200, True), body
-    cluster.api.create(pod("new", "node2", "10.16.0.6", annotations={BGP: "true"}))
+    await cluster.create(pod("new", "node2", "10.16.0.6", annotations={BGP: "true"}))
     await cluster.api.start()
 
     await cluster.wait_table({**ROUTE, "10.16.0.6/32": BOTH}, within=30.0)
-    await cluster.kubectl("delete", "pod", "web")
+    await cluster.kubectl("delete", "pod", "web", "--force", "--grace-period=0")
     await cluster.wait_table({"10.16.0.6/32": BOTH})
 
 
@@ -132,10 +132,10 @@ async def test_a_wrong_as_number_is_named_and_harms_no_other_session(make_cluste
 @pytest.mark.bird
 @pytest.mark.md5
 async def test_a_wrong_password_is_told_without_telling_it(make_cluster: MakeCluster) -> None:
-    cluster: Cluster = await make_cluster(Bird, nodes=1)
+    cluster = await make_cluster(Bird, nodes=1)
     secret = cluster.folder / "password"
     secret.write_text("not-the-routers\n")
-    speaker = cluster.speaker("node1", f"--auth-password-file={secret}", families=ONLY_V4)
+    speaker = await cluster.speaker("node1", f"--auth-password-file={secret}", families=ONLY_V4)
 
     await speaker.start()
     await speaker.wait_in_sync()

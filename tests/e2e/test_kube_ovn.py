@@ -21,12 +21,12 @@ async def test_a_local_pod_has_one_path_and_no_path_once_it_is_deleted(
     make_cluster: MakeCluster, driver: type[Router]
 ) -> None:
     cluster = await make_cluster(driver, nodes=2)
-    cluster.api.create(subnet("ovn-default", *CIDRS, annotations={BGP: "local"}))
+    await cluster.create(subnet("ovn-default", *CIDRS, annotations={BGP: "local"}))
     await cluster.start_speakers()
-    cluster.api.create(pod("web", "node2", *POD))
+    await cluster.create(pod("web", "node2", *POD))
 
     await cluster.wait_table(routes({"node2"}, *POD_ROUTES))
-    await cluster.kubectl("delete", "pod", "web")
+    await cluster.kubectl("delete", "pod", "web", "--force", "--grace-period=0")
 
     await cluster.wait_table({})
     assert all(info.established for info in (await cluster.routers[0].sessions()).values())
@@ -36,7 +36,7 @@ async def test_the_next_hop_follows_the_source_address_without_a_restart(
     make_cluster: MakeCluster, driver: type[Router]
 ) -> None:
     cluster = await make_cluster(driver, nodes=1)
-    cluster.api.create(subnet("ovn-default", *CIDRS), pod("web", "node1", *POD, annotations={BGP: "local"}))
+    await cluster.create(subnet("ovn-default", *CIDRS), pod("web", "node1", *POD, annotations={BGP: "local"}))
     await cluster.start_speakers()
     await cluster.wait_table(routes({"node1"}, *POD_ROUTES))
     router, node = cluster.routers[0], cluster.topology["node1"]
@@ -56,7 +56,7 @@ async def test_a_subnet_goes_from_local_to_cluster_and_back(
     make_cluster: MakeCluster, driver: type[Router]
 ) -> None:
     cluster = await make_cluster(driver, nodes=2)
-    cluster.api.create(subnet("ovn-default", *CIDRS, annotations={BGP: "local"}), pod("web", "node2", *POD))
+    await cluster.create(subnet("ovn-default", *CIDRS, annotations={BGP: "local"}), pod("web", "node2", *POD))
     await cluster.start_speakers("--announce-subnet-pods")
     await cluster.wait_table(routes({"node2"}, *POD_ROUTES))
 
@@ -74,7 +74,7 @@ async def test_a_cluster_ip_is_withdrawn_with_its_annotation_and_the_service_sta
     make_cluster: MakeCluster, driver: type[Router]
 ) -> None:
     cluster = await make_cluster(driver, nodes=2)
-    cluster.api.create(service("web", cluster_ips=("10.96.0.50", "fd00:10:96::50")))
+    await cluster.create(service("web", cluster_ips=("10.96.0.50", "fd00:10:96::50")))
     await cluster.start_speakers("--announce-cluster-ip", "--announce-without-endpoints")
 
     await cluster.annotate("service", "web", f"{BGP}=true")

@@ -8,6 +8,7 @@ import pytest
 from speaker.model.prefix import Family
 from tests.e2e.conftest import MakeCluster
 from tests.lab.cluster import Cluster
+from tests.lab.kubeapi.backend import Backend
 from tests.lab.kubeapi.crds import SUBNETS
 from tests.lab.objects import BGP, pod, subnet
 from tests.lab.routers.bird import Bird
@@ -21,8 +22,8 @@ ONLY_V4 = frozenset({Family.IPV4})
 
 async def start(make_cluster: MakeCluster, *flags: str) -> Cluster:
     """Two nodes that advertise one Pod."""
-    cluster: Cluster = await make_cluster(Bird, nodes=2)
-    cluster.api.create(
+    cluster = await make_cluster(Bird, nodes=2)
+    await cluster.create(
         subnet("ovn-default", "10.16.0.0/16"), pod("web", "node1", "10.16.0.5", annotations={BGP: "true"})
     )
     await cluster.start_speakers("--graceful-restart", *flags, families=ONLY_V4)
@@ -61,23 +62,25 @@ async def test_a_stop_that_is_told_to_withdraw_does(make_cluster: MakeCluster) -
     await cluster.wait_table({"10.16.0.5/32": {"node2"}})
 
 
-async def test_kube_ovn_that_is_installed_later_is_picked_up(folder: Path) -> None:
+async def test_kube_ovn_that_is_installed_later_is_picked_up(
+    folder: Path, real_backend: Backend | None
+) -> None:
     """Clusters without its CRDs are normal."""
-    async with Cluster(folder, nodes=1) as cluster:
+    async with Cluster(folder, backend=real_backend, nodes=1) as cluster:
         await cluster.add_router(Bird)
-        cluster.api.create(pod("web", "node1", "10.16.0.5", annotations={BGP: "true"}, subnet=""))
+        await cluster.create(pod("web", "node1", "10.16.0.5", annotations={BGP: "true"}, subnet=""))
         await cluster.start_speakers(families=ONLY_V4)
         await cluster.wait_table({"10.16.0.5/32": {"node1"}})
 
-        cluster.api.create(SUBNETS)
-        cluster.api.create(subnet("later", "10.17.0.0/16", annotations={BGP: "true"}))
+        await cluster.create(SUBNETS)
+        await cluster.create(subnet("later", "10.17.0.0/16", annotations={BGP: "true"}))
 
         await cluster.wait_table({"10.16.0.5/32": {"node1"}, "10.17.0.0/16": {"node1"}}, within=45.0)
 
 
 async def test_sessions_of_one_family_carry_both(make_cluster: MakeCluster) -> None:
-    cluster: Cluster = await make_cluster(Bird, nodes=1)
-    cluster.api.create(subnet("ovn-default", "10.16.0.0/16", "fd00:10:16::/64", annotations={BGP: "true"}))
+    cluster = await make_cluster(Bird, nodes=1)
+    await cluster.create(subnet("ovn-default", "10.16.0.0/16", "fd00:10:16::/64", annotations={BGP: "true"}))
 
     await cluster.start_speakers(families=ONLY_V4)
 

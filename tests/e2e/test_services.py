@@ -19,7 +19,7 @@ pytestmark = pytest.mark.bird
 async def start(make_cluster: MakeCluster, policy: str) -> Cluster:
     """An annotated Service without endpoints, and three speakers."""
     cluster = await make_cluster(Bird, nodes=3)
-    cluster.api.create(service("web", VIP, VIP6, policy=policy, annotations={BGP: "true"}))
+    await cluster.create(service("web", VIP, VIP6, policy=policy, annotations={BGP: "true"}))
     await cluster.start_speakers()
     await cluster.wait_table({})
     return cluster
@@ -39,9 +39,9 @@ async def set_ready(cluster: Cluster, family: str, ready: list[bool]) -> None:
 async def test_local_policy_follows_the_endpoints_of_each_node_and_family(make_cluster: MakeCluster) -> None:
     cluster = await start(make_cluster, "Local")
 
-    cluster.api.create(endpoint_slice("web", "IPv4", {"10.16.0.1": "node1", "10.16.0.2": "node2"}))
+    await cluster.create(endpoint_slice("web", "IPv4", {"10.16.0.1": "node1", "10.16.0.2": "node2"}))
     await cluster.wait_table({ROUTE: {"node1", "node2"}})
-    cluster.api.create(endpoint_slice("web", "IPv6", {"fd00:10:16::3": "node3"}))
+    await cluster.create(endpoint_slice("web", "IPv6", {"fd00:10:16::3": "node3"}))
     await cluster.wait_table({ROUTE: {"node1", "node2"}, ROUTE6: {"node3"}})
     await set_ready(cluster, "IPv4", [False, True])
     await cluster.wait_table({ROUTE: {"node2"}, ROUTE6: {"node3"}})
@@ -55,7 +55,7 @@ async def test_local_policy_follows_the_endpoints_of_each_node_and_family(make_c
 async def test_cluster_policy_needs_one_endpoint_anywhere(make_cluster: MakeCluster) -> None:
     cluster = await start(make_cluster, "Cluster")
 
-    cluster.api.create(endpoint_slice("web", "IPv4", {"10.16.0.1": "node1"}))
+    await cluster.create(endpoint_slice("web", "IPv4", {"10.16.0.1": "node1"}))
     await cluster.wait_table({ROUTE: ALL})
     await set_ready(cluster, "IPv4", [False])
     await cluster.wait_table({})
@@ -66,7 +66,7 @@ async def test_cluster_policy_needs_one_endpoint_anywhere(make_cluster: MakeClus
 
 async def test_a_change_of_the_traffic_policy_changes_the_next_hops(make_cluster: MakeCluster) -> None:
     cluster = await start(make_cluster, "Local")
-    cluster.api.create(endpoint_slice("web", "IPv4", {"10.16.0.1": "node1"}))
+    await cluster.create(endpoint_slice("web", "IPv4", {"10.16.0.1": "node1"}))
     await cluster.wait_table({ROUTE: {"node1"}})
 
     await cluster.kubectl("patch", "service", "web", "-p", '{"spec":{"externalTrafficPolicy":"Cluster"}}')
@@ -76,7 +76,7 @@ async def test_a_change_of_the_traffic_policy_changes_the_next_hops(make_cluster
 
 async def test_a_service_that_loses_its_address_loses_its_route(make_cluster: MakeCluster) -> None:
     cluster = await start(make_cluster, "Cluster")
-    cluster.api.create(
+    await cluster.create(
         endpoint_slice("web", "IPv4", {"10.16.0.1": "node1"}),
         endpoint_slice("web", "IPv6", {"fd00:10:16::1": "node1"}),
     )

@@ -18,7 +18,7 @@ BOTH = {"node1", "node2"}
 async def start(make_cluster: MakeCluster, driver: type[Router], *flags: str) -> Cluster:
     """Two nodes that both have endpoints of a Service with the Local policy, and a client."""
     cluster = await make_cluster(driver, nodes=2, clients=1)
-    cluster.api.create(
+    await cluster.create(
         service("web", str(VIP), policy="Local", annotations={BGP: "true"}),
         endpoint_slice("web", "IPv4", {"10.16.0.1": "node1", "10.16.0.2": "node2"}),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterable
 from ipaddress import IPv4Address
@@ -219,7 +220,12 @@ async def test_it_serves_ipv6() -> None:
 
 async def test_a_taken_port_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     refused = asyncio.Event()
-    caplog.handler.addFilter(lambda _: refused.set() or True)
+
+    def seen(_: logging.LogRecord) -> bool:
+        refused.set()
+        return True
+
+    caplog.handler.addFilter(seen)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()

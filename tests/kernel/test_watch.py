@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import pytest
@@ -157,8 +157,9 @@ async def test_a_link_local_peer_is_found_on_its_own_link(namespace: Namespace) 
     )
     async with watching(netlink_in(namespace), {"near": ip_address("fe80::1%up0")}) as watch:
         facts = await watch.until(lambda facts: bool(facts.sources))
-    assert facts.sources["near"].scope_id == "up0"
-    assert facts.sources["near"].is_link_local
+    near = facts.sources["near"]
+    assert isinstance(near, IPv6Address)
+    assert (near.scope_id, near.is_link_local) == ("up0", True)
 
 
 async def test_a_scope_that_is_no_link_gives_no_source(namespace: Namespace) -> None:
@@ -252,7 +253,7 @@ async def test_what_was_known_stands_when_a_later_reading_fails(
             async with asyncio.timeout(5):
                 await failed.wait()
         assert watch.kernel.facts is before
-    assert "Too many open files" in caplog.records[-1].error
+    assert "Too many open files" in vars(caplog.records[-1])["error"]
 
 
 class Broken(socket.socket):

@@ -4,39 +4,31 @@ Puts the parts together; the demo and the end-to-end tests are played on it. Kno
 is published.
 """
 
-import shutil
-import socket
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from speaker.model.prefix import Family
+from tests.lab.control_planes import API_PORT, ControlPlane, EmbeddedControlPlane, RealControlPlane
+from tests.lab.kubeapi.backend import Backend
 from tests.lab.kubeapi.server import KubeApi
 from tests.lab.kubectl import Kubectl
 from tests.lab.net.topology import MANAGEMENT_ADDRESSES, Topology
-from tests.lab.roles import SERVICE_ACCOUNT, role_manifests
+from tests.lab.roles import role_manifests
 from tests.lab.routers.config import tor_config
 from tests.lab.routers.router import Router
 from tests.lab.routers.table import show_table
 from tests.lab.speakers import Speaker
 from tests.lab.waiting import eventually
 
-API_PORT = 6443
 NODE_ASN = 65000
 ROUTER_ASN = 65030
 
+Manifest = dict[str, Any]
 Table = dict[str, set[str]]
 """Prefix to the names of the nodes that are its next hops."""
-
-
-def make_api(
-    folder: Path, *, sockets: tuple[socket.socket, ...] = (), names: tuple[str, ...] = ()
-) -> KubeApi:
-    """An API server, with TLS where there is an openssl to make certificates."""
-    if shutil.which("openssl") is None:
-        return KubeApi(sockets=sockets, anonymous_admin=True)
-    return KubeApi(folder, tls=True, sockets=sockets, names=names)
 
 
 def node_manifest(name: str, addresses: Iterable[object]) -> dict[str, Any]:
@@ -54,13 +46,23 @@ class Cluster:
 
     Args:
         folder: for files and sockets; a short path.
+        backend: a running API server to use; None starts the embedded one.
         nodes: how many nodes: node1, node2, ...
         tors: how many routers every node is below.
         clients: how many clients are behind each router.
     """
 
-    def __init__(self, folder: Path, *, nodes: int = 3, tors: int = 1, clients: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        backend: Backend | None = None,
+        nodes: int = 3,
+        tors: int = 1,
+        clients: int = 0,
+    ) -> None:
         self.folder = folder
+        self._backend = backend
         self.routers: list[Router] = []
         self.speakers: dict[str, Speaker] = {}
         self._shape = {"nodes": nodes, "tors": tors, "clients": clients}
@@ -72,18 +74,36 @@ class Cluster:
             inside = stack.enter_context(self.topology.management.socket())
             inside.bind((MANAGEMENT_ADDRESSES[0], API_PORT))
             inside.listen()
-            api = make_api(self.folder, sockets=(inside,), names=MANAGEMENT_ADDRESSES[:1])
-            self.api = await stack.enter_async_context(api)
-            self.api.create(*role_manifests())
+            self._control_plane: ControlPlane = (
+                EmbeddedControlPlane(self.folder, inside)
+                if self._backend is None
+                else RealControlPlane(self._backend, inside)
+            )
+            await stack.enter_async_context(self._control_plane)
+            await self.create(*role_manifests())
             for name in self.node_names:
-                self.api.create(node_manifest(name, self.topology.link(name).lower.addresses))
-            self.kubeconfig = self.api.kubeconfig(self.folder / "kubeconfig")
-            self._kubectl = Kubectl(self.kubeconfig, home=self.folder)
+                await self.create(node_manifest(name, self.topology.link(name).lower.addresses))
+            self._kubectl = Kubectl(self._control_plane.kubeconfig, home=self.folder)
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    @property
+    def api(self) -> KubeApi:
+        """The embedded API server, to do harm to.
+
+        Raises:
+            TypeError: the API server is a real one.
+        """
+        if not isinstance(self._control_plane, EmbeddedControlPlane):
+            raise TypeError("this needs the embedded API server; mark the test emulator_only")
+        return self._control_plane.api
+
+    async def create(self, *documents: Manifest) -> None:
+        """Create objects, their status included, as a controller would have left them."""
+        await self._control_plane.create(*documents)
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -98,14 +118,13 @@ class Cluster:
         self.routers.append(await self._stack.enter_async_context(router))
         return router
 
-    def speaker(self, node: str, *flags: str, families: frozenset[Family] = frozenset(Family)) -> Speaker:
+    async def speaker(
+        self, node: str, *flags: str, families: frozenset[Family] = frozenset(Family)
+    ) -> Speaker:
         """A speaker that is not started, with a session of each of the families to each router."""
+        kubeconfig = self.folder / "speaker.kubeconfig"
         if not self.speakers:
-            self.api.kubeconfig(
-                self.folder / "speaker.kubeconfig",
-                service_account=SERVICE_ACCOUNT,
-                server=self.api.url_at(MANAGEMENT_ADDRESSES[0], API_PORT),
-            )
+            await self._control_plane.speaker_kubeconfig(kubeconfig)
         links = [self.topology.link(node, router.name) for router in self.topology.tors]
         v4 = ",".join(str(link.upper.v4.ip) for link in links)
         v6 = ",".join(str(link.upper.v6.ip) for link in links)
@@ -113,7 +132,7 @@ class Cluster:
         neighbors += [f"--neighbor-ipv6-address={v6}"] if Family.IPV6 in families else []
         speaker = self.speakers[node] = Speaker(
             node,
-            kubeconfig=self.folder / "speaker.kubeconfig",
+            kubeconfig=kubeconfig,
             folder=self.folder,
             flags=[*neighbors, f"--neighbor-as={ROUTER_ASN}", f"--cluster-as={NODE_ASN}", *flags],
             addresses=links[0].lower.addresses,
@@ -125,7 +144,7 @@ class Cluster:
     async def start_speakers(self, *flags: str, families: frozenset[Family] = frozenset(Family)) -> None:
         """Start the speakers of all nodes and return once they are in sync and have their sessions."""
         for name in self.node_names:
-            await self.speaker(name, *flags, families=families).start()
+            await (await self.speaker(name, *flags, families=families)).start()
         for speaker in self.speakers.values():
             await speaker.wait_in_sync()
         for router in self.routers:
@@ -151,7 +170,7 @@ class Cluster:
         for router in self.routers:
             try:
                 await eventually(
-                    lambda router=router: self.table(router),
+                    partial(self.table, router),
                     lambda table: table == expected,
                     within=within,
                     what=f"{router}: {dict(expected)}",

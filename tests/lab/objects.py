@@ -45,7 +45,8 @@ def pod(
 
 def subnet(name: str = DEFAULT_SUBNET, *cidrs: str, annotations: Mapping[str, str] | None = None) -> Manifest:
     """A Subnet of the cluster's default VPC, Ready."""
-    protocol = {(False,): "IPv4", (True,): "IPv6"}.get(tuple(":" in cidr for cidr in cidrs), "Dual")
+    versions = {"IPv6" if ":" in cidr else "IPv4" for cidr in cidrs}
+    protocol = "Dual" if len(versions) > 1 else versions.pop()
     return {
         "apiVersion": "kubeovn.io/v1",
         "kind": "Subnet",

@@ -26,7 +26,7 @@ def excluded(outcome: Outcome | None) -> dict[str | None, ExclusionReason]:
     """The reason for each prefix that is not; None stands for the whole object."""
     if outcome is None:
         return {}
-    return {each.prefix and str(each.prefix): each.reason for each in outcome.exclusions}
+    return {str(each.prefix) if each.prefix else None: each.reason for each in outcome.exclusions}
 
 
 def notes(outcome: Outcome | None) -> list[ExclusionReason]:

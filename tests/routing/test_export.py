@@ -2,6 +2,7 @@
 
 import pytest
 
+from speaker.model.objects import View
 from speaker.model.prefix import Family
 from speaker.model.publication import ExclusionReason as Why
 from speaker.model.route import PathAttributes, Route
@@ -118,7 +119,7 @@ def test_only_allowed_communities() -> None:
 def test_administrators_attributes_need_no_permission_and_are_inherited() -> None:
     """Each key by itself: the nearest object that writes it."""
     asking = namespace(bgp="true", annotations={"bgp-communities": "65000:9", "bgp-med": "9"})
-    views = [asking, pod(annotations={"bgp-med": "1"})]
+    views: list[View] = [asking, pod(annotations={"bgp-med": "1"})]
 
     result = reconcile(policy(allow_attributes=ALL), host(EBGP), views)
 
@@ -128,7 +129,7 @@ def test_administrators_attributes_need_no_permission_and_are_inherited() -> Non
 
 def test_what_a_tenant_may_not_set_leaves_the_parents() -> None:
     asking = namespace(bgp="true", annotations={"bgp-communities": "65000:9"})
-    views = [asking, pod(annotations={"bgp-communities": "65000:1"})]
+    views: list[View] = [asking, pod(annotations={"bgp-communities": "65000:1"})]
 
     result = reconcile(policy(allow_attributes=ALL, allowed_communities=("65000:2",)), host(EBGP), views)
 

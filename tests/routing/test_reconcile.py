@@ -131,7 +131,12 @@ def test_the_label_of_this_node_reaches_everything() -> None:
 
 
 def test_the_same_again_is_no_change() -> None:
-    views = [ovn_pod(bgp="true"), subnet(bgp="local"), load_balancer(bgp="true"), slice_("shop", endpoint())]
+    views: list[View] = [
+        ovn_pod(bgp="true"),
+        subnet(bgp="local"),
+        load_balancer(bgp="true"),
+        slice_("shop", endpoint()),
+    ]
 
     assert after(loaded(*views), *changes(*views)) == {}
 

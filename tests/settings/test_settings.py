@@ -392,6 +392,7 @@ def test_flags_without_effect_share_a_notice(build: Build) -> None:
     "flag", [flag for flag in FLAGS if flag.default is not None], ids=lambda flag: flag.name
 )
 def test_every_default_is_a_right_value(flag: Flag[object]) -> None:
+    assert flag.default is not None
     assert flag.reader.read((flag.default,)) is not None
 
 

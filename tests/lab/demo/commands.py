@@ -50,7 +50,7 @@ class Package:
     def __init__(self, kubeconfig: Path) -> None:
         from kubernetes import config  # noqa: PLC0415 -- slow to import, and rarely needed
 
-        self._client: Any = config.new_client_from_config(str(kubeconfig))
+        self._client: Any = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
 
     async def run(self, arguments: tuple[str, ...]) -> str:
         """What kubectl would print."""

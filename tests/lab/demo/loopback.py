@@ -11,7 +11,8 @@ from typing import Self
 from speaker.bgp import PeerSet
 from speaker.model.peer import GracefulRestart, Peer, SessionState
 from speaker.model.prefix import Family
-from tests.lab.cluster import NODE_ASN, ROUTER_ASN, Table, make_api, node_manifest
+from tests.lab.cluster import NODE_ASN, ROUTER_ASN, Table, node_manifest
+from tests.lab.control_planes import make_api
 from tests.lab.demo.objects import NODES, populate
 from tests.lab.roles import SERVICE_ACCOUNT, role_manifests
 from tests.lab.speakers import Speaker

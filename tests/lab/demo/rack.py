@@ -52,7 +52,8 @@ class RackStage:
             populate(self._cluster.api)
             await self._cluster.add_router(self._driver)
             for name in NODES:
-                await self._cluster.speaker(name, "--graceful-restart").start()
+                speaker = await self._cluster.speaker(name, "--graceful-restart")
+                await speaker.start()
             self._stack = stack.pop_all()
         return self
 

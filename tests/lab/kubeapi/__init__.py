@@ -8,7 +8,7 @@ so whoever uses it writes the statuses, as with a control plane of etcd and kube
     store                           objects and their history, in SQLite
     auth, faults                    who may do what; what may go wrong on purpose
     tls, kubeconfig                 certificates, and how a client comes to them
-    server, process                 HTTP, in this process or in one of its own
+    messages, server, process       HTTP, in this process or in one of its own
     control_plane, backend          a real etcd and kube-apiserver; which of all these is used
 """
 

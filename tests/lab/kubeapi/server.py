@@ -1,22 +1,21 @@
 """HTTP: routes requests to `Api`, streams watches, and applies the faults."""
 
-import asyncio
 import json
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import yaml
 from aiohttp import web
 
-from tests.lab.kubeapi import discovery, protobuf
+from tests.lab.kubeapi import discovery
 from tests.lab.kubeapi.api import Api
 from tests.lab.kubeapi.auth import Attributes, Authority, User, reviewed
 from tests.lab.kubeapi.errors import ApiError
 from tests.lab.kubeapi.faults import Faults, Harm, Planned
 from tests.lab.kubeapi.kubeconfig import write_kubeconfig
+from tests.lab.kubeapi.messages import answer, bare, body_of, harmed, wants_aggregated
 from tests.lab.kubeapi.pages import Pages
 from tests.lab.kubeapi.resources import Object, Resource
 from tests.lab.kubeapi.selectors import selector
@@ -142,10 +141,10 @@ class KubeApi:
         asked = f"{request.method} {request.path_qs}"
         self.requests.append(asked)
         if self.faults.outage:
-            return await _harmed(request, Planned(harm=Harm.RESET))
+            return await harmed(request, Planned(harm=Harm.RESET))
         planned = self.faults.planned(asked)
         if planned is not None:
-            return await _harmed(request, planned)
+            return await harmed(request, planned)
         try:
             return await handler(request)
         except ApiError as error:
@@ -186,7 +185,7 @@ class KubeApi:
 
     def _root(self, request: web.Request, *, core: bool) -> web.Response:
         resources = self.api.resources()
-        if _wants_aggregated(request.headers.get("Accept", "")):
+        if wants_aggregated(request.headers.get("Accept", "")):
             return web.Response(
                 body=json.dumps(discovery.aggregated(resources, core=core)),
                 headers={"Content-Type": _AGGREGATED},
@@ -262,7 +261,7 @@ class KubeApi:
         self.authority.check(user, Attributes(verb, resource.group, asked, namespace, name))
 
     async def _access_review(self, request: web.Request, user: User) -> web.Response:
-        review = await _body(request)
+        review = await body_of(request)
         spec = review.get("spec", {})
         allowed = {"status": {"allowed": self.authority.allows(user, reviewed(spec))}}
         kind = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}}
@@ -281,7 +280,7 @@ class KubeApi:
             case "GET":
                 return self._answer(request, resource, self.api.get(resource, namespace, name))
             case "PUT":
-                body = await _body(request)
+                body = await body_of(request)
                 item = self.api.update(
                     resource, namespace, name, lambda _: body, subresource=subresource, **flags
                 )
@@ -289,7 +288,7 @@ class KubeApi:
             case "PATCH":
                 return await self._patch(request, resource, namespace, name, subresource, flags)
             case "DELETE":
-                options = await _body(request)
+                options = await body_of(request)
                 if flags["dry_run"]:
                     return answer(self.api.get(resource, namespace, name))
                 return answer(self.api.delete(resource, namespace, name, options))
@@ -304,7 +303,7 @@ class KubeApi:
         subresource: str,
         flags: dict[str, bool],
     ) -> web.Response:
-        body = await _body(request)
+        body = await body_of(request)
         change = self.api.patch(resource, request.content_type, body)
         applied = request.content_type == "application/apply-patch+yaml"
         if applied and self.store.get(resource.storage_key, namespace, name) is None:
@@ -332,7 +331,7 @@ class KubeApi:
             item = self.api.create(
                 resource,
                 namespace,
-                await _body(request),
+                await body_of(request),
                 strict=query.get("fieldValidation") == "Strict",
                 dry_run="dryRun" in query,
             )
@@ -355,7 +354,7 @@ class KubeApi:
             shown = [self.api.shown(resource, item) for item in page]
             return answer(table(resource, shown, metadata, whole=whole))
         listed = (
-            [self.api.shown(resource, item) for item in page] if resource.crd else [_bare(i) for i in page]
+            [self.api.shown(resource, item) for item in page] if resource.crd else [bare(i) for i in page]
         )
         return answer(
             {
@@ -365,50 +364,3 @@ class KubeApi:
                 "items": listed,
             }
         )
-
-
-async def _harmed(request: web.Request, planned: Planned) -> web.Response:
-    match planned.harm:
-        case Harm.RESET:
-            if request.transport is not None:
-                request.transport.abort()
-        case Harm.HANG:
-            # Until the client goes: the handler is cancelled then.
-            await asyncio.Event().wait()
-    headers = {"Retry-After": planned.retry_after} if planned.retry_after else {}
-    if planned.body is not None:
-        return web.Response(body=planned.body, status=planned.status, headers=headers)
-    status = ApiError(planned.status, f"planned answer {planned.status}").status()
-    return answer(status, status=planned.status, headers=headers)
-
-
-def _bare(item: Object) -> Object:
-    """An item of a built-in list carries no kind of its own."""
-    return {key: value for key, value in item.items() if key not in {"apiVersion", "kind"}}
-
-
-async def _body(request: web.Request) -> Any:
-    content = await request.read()
-    if not content:
-        return {}
-    if "protobuf" in request.content_type:
-        return protobuf.decode(content)
-    try:
-        return yaml.safe_load(content) if "yaml" in request.content_type else json.loads(content)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ApiError(400, f"the body of the request cannot be read: {error}") from None
-
-
-def answer(document: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """JSON as the real server sends it: kubectl 1.26 and 1.27 take no charset beside it."""
-    return web.Response(
-        body=json.dumps(document).encode(),
-        status=status,
-        headers={"Content-Type": "application/json", **(headers or {})},
-    )
-
-
-def _wants_aggregated(accept: str) -> bool:
-    """kubectl before 1.30 knows aggregated discovery as v2beta1 alone, and takes the old form as well."""
-    kinds = [each.strip().split(";") for each in accept.split(",")]
-    return any({"v=v2", "as=APIGroupDiscoveryList"} <= set(parameters) for parameters in kinds)

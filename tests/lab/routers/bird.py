@@ -30,6 +30,7 @@ class Bird(Router):
         control.unlink(missing_ok=True)
         pid = self.folder / "bird.pid"
         await self._spawn("bird", "bird", "-f", "-c", str(file), "-s", str(control), "-P", str(pid))
+        # It answers once its protocols have begun, and so listens; with no peer reachable it does not.
         await self._wait_ready(self._answers)
 
     async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:

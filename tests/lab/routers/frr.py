@@ -39,6 +39,7 @@ class Frr(Router):
             await self._daemon("bfdd", frr_config.bfdd(self.config), "--bfdctl", f"{self.folder}/bfdd.sock")
         listen = [option for address in self.config.listen for option in ("--listenon", str(address))]
         await self._daemon("bgpd", frr_config.bgpd(self.config), "--bgp_port", str(self.config.port), *listen)
+        await self._wait_listening()
 
     async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
         """All paths in bgpd's tables, whether its own or a peer's."""

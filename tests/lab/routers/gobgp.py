@@ -42,6 +42,7 @@ class GoBgp(Router):
         api = ("--api-hosts", self._api, "--pprof-disable")
         await self._spawn("gobgpd", "gobgpd", "-f", str(file), "-p", *api)
         await self._wait_ready(self._has_begun)
+        await self._wait_listening()
         # Its neighbors come after its socket.
         configured = len(self.config.addresses)
         await self.wait_sessions(lambda found: len(found) >= configured, what="its configured neighbors")

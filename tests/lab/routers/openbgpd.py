@@ -44,6 +44,7 @@ class OpenBgpd(Router):
         argv = [PROGRAM, "-d", "-f", str(file)]
         await self._spawn("bgpd", *private(self.folder, argv, users=[USER], groups=[USER]))
         await self._wait_socket("bgpd.sock")
+        await self._wait_listening()
 
     async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
         """All paths in its Loc-RIB's table, whether chosen or not."""

@@ -1,6 +1,7 @@
 """What every router of the lab can do, whichever daemon it is; the drivers fill in the rest."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
@@ -26,6 +27,9 @@ from tests.lab.routers.table import (
 from tests.lab.waiting import eventually
 
 WAIT_SECONDS = 10.0
+
+# TCP_LISTEN in the kernel's enumeration of states.
+_LISTEN = "0A"
 
 
 class Router(ABC):
@@ -224,8 +228,28 @@ class Router(ABC):
 
         await self._wait_ready(accepts, within)
 
+    async def _wait_listening(self) -> None:
+        """Wait until it takes connections of peers, which may be after it answers commands."""
+
+        async def listens() -> bool:
+            return self.config.port in listening_ports(self.children[-1].pid)
+
+        await self._wait_ready(listens)
+
     async def _clean(self) -> None:
         await self.kill()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def listening_ports(pid: int) -> set[int]:
+    """The TCP ports that are listened on in the network namespace of a process; none if it has ended."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in FilePath(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+                _, local, _, state = line.split()[:4]
+                if state == _LISTEN:
+                    found.add(int(local.rpartition(":")[2], 16))
+    return found
