@@ -4,8 +4,6 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Most tests wait for routers and timers, so more workers than cores.
-PYTEST_WORKERS ?= 4
 PYTEST_ARGS ?=
 
 .PHONY: help
@@ -27,12 +25,12 @@ demo: $(VENV)/.installed ## a small cluster, three speakers and a router; ONCE=1
 test: $(VENV)/.installed ## install what the tests need, then run all of them
 	@sh tests/lab/install.sh routers
 	@$(MAKE) --no-print-directory lint
-	@sh tests/lab/enter.sh $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) $(PYTEST_ARGS)
+	@sh tests/lab/enter.sh $(BIN)/python -m pytest --numprocesses=auto $(PYTEST_ARGS)
 
 .PHONY: unit
 unit: $(VENV)/.installed ## the tests that need no router, no namespace and no kubectl
 	@$(BIN)/python -m pytest -m "not (netns or bird or frr or gobgp or openbgpd or kubectl)" \
-		--numprocesses=$(PYTEST_WORKERS) $(PYTEST_ARGS)
+		--numprocesses=auto $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed ## ruff, mypy and the import contracts

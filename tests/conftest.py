@@ -12,6 +12,11 @@ SEPARATOR = "; "
 """Between the sentences of why a test was left out."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Most tests wait for routers and timers: more workers than cores. A shared cluster takes one."""
+    return 1 if chosen() is Choice.EXISTING else min(2 * (os.cpu_count() or 1), 8)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what this machine cannot run; where `CI=true` promises everything, that is a failure."""

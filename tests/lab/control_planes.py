@@ -102,7 +102,7 @@ class RealControlPlane:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        server = urlsplit(self._cluster()["server"])
+        server = urlsplit(self._server())
         relay = Relay(self._listening, str(server.hostname), server.port or 443)
         await self._stack.enter_async_context(relay)
         return self
@@ -125,11 +125,10 @@ class RealControlPlane:
         """Write the kubeconfig of the speakers, with a token that the API server issues."""
         namespace, _, name = SERVICE_ACCOUNT.partition("/")
         token = await self._kubectl.run(("create", "token", name, "--namespace", namespace))
-        original = self._cluster()
         cluster = {
             "server": f"https://{MANAGEMENT_ADDRESSES[0]}:{API_PORT}",
-            "tls-server-name": original.get("tls-server-name", urlsplit(original["server"]).hostname),
-            **{key: original[key] for key in original if key.startswith("certificate-authority")},
+            # Its certificate does not name the relay; the way there never leaves this machine.
+            "insecure-skip-tls-verify": True,
         }
         document = {
             "apiVersion": "v1",
@@ -142,12 +141,11 @@ class RealControlPlane:
         path.touch(mode=0o600)
         await asyncio.to_thread(path.write_text, yaml.safe_dump(document))
 
-    def _cluster(self) -> dict[str, str]:
-        """The cluster of the kubeconfig's current context."""
+    def _server(self) -> str:
+        """The URL that the kubeconfig's current context leads to."""
         config = yaml.safe_load(self.kubeconfig.read_text())
         context = _named(config["contexts"], config["current-context"])["context"]
-        found: dict[str, str] = _named(config["clusters"], context["cluster"])["cluster"]
-        return found
+        return str(_named(config["clusters"], context["cluster"])["cluster"]["server"])
 
 
 def _named(entries: list[Manifest], name: str) -> Manifest:

@@ -1,7 +1,7 @@
 """Bodies in Kubernetes' protobuf, which kubectl 1.32 and later send for a few kinds.
 
-A decoder for exactly those: Namespace, ConfigMap, Secret, Service and SelfSubjectAccessReview, by
-the field numbers of their .proto files.
+A decoder for exactly those: Namespace, ServiceAccount, ConfigMap, Secret, Service and
+SelfSubjectAccessReview, by the field numbers of their .proto files.
 """
 
 import base64
@@ -125,6 +125,7 @@ _REVIEW_SPEC = _message(
 )
 _KINDS = {
     "Namespace": _message({1: ("metadata", _META, "one")}),
+    "ServiceAccount": _message({1: ("metadata", _META, "one")}),
     "ConfigMap": _message({1: ("metadata", _META, "one"), 2: ("data", _text, "map")}),
     "Secret": _message(
         {1: ("metadata", _META, "one"), 2: ("data", _base64, "map"), 3: ("type", _text, "one")}

@@ -233,6 +233,9 @@ class KubeApi:
             namespace, rest = rest[1], rest[2:]
         resource = self.api.resource(group, version, rest[0])
         name, subresource = (*rest[1:], "", "")[:2]
+        if (resource.plural, subresource) == ("serviceaccounts", "token"):
+            self._authorize(request, user, resource, namespace, name, subresource)
+            return answer(self._token_request(f"{namespace}/{name}"), status=201)
         if subresource not in {"", "status"} or (subresource and not resource.has_status):
             raise ApiError(404, f"the embedded API server has no {rest[0]}/{subresource}: it runs no Pods")
         self._authorize(request, user, resource, namespace, name, subresource)
@@ -266,6 +269,19 @@ class KubeApi:
         allowed = {"status": {"allowed": self.authority.allows(user, reviewed(spec))}}
         kind = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}}
         return answer(kind | {"spec": spec} | allowed, status=201)
+
+    def _token_request(self, service_account: str) -> Object:
+        """What `kubectl create token` gets."""
+        status = {
+            "token": self.authority.token_for(service_account),
+            "expirationTimestamp": "2099-01-01T00:00:00Z",
+        }
+        return {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {},
+            "status": status,
+        }
 
     # -- objects ---------------------------------------------------------------------------------------
 
