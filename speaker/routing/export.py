@@ -166,7 +166,8 @@ def _hear(
     """What one peer hears; adds to each demand's findings what it does not."""
     if family not in peer.next_hops:
         for each in findings:
-            each.append(Finding(ExclusionReason.NO_PEER_FOR_FAMILY, peer.name))
+            detail = f"the session with this peer does not carry {family}"
+            each.append(Finding(ExclusionReason.NO_PEER_FOR_FAMILY, peer.name, detail))
         return None
     hop = peer.next_hops[family]
     heard: Hearing | None = None

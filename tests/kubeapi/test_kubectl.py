@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -46,8 +45,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[KubeApi]:
     """With TLS: without it kubectl sends no token."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("not installed: kubectl")
     async with KubeApi(tmp_path, tls=True) as running:
         running.create(SUBNETS, IPS, node(), *pods(3), service("shop"))
         running.create(endpoint_slice("shop-1", "shop", "node-1"), subnet("ovn-default"))
