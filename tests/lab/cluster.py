@@ -106,6 +106,11 @@ class Cluster:
         await self._control_plane.create(*documents)
 
     @property
+    def kubeconfig(self) -> Path:
+        """An administrator's kubeconfig."""
+        return self._control_plane.kubeconfig
+
+    @property
     def node_names(self) -> tuple[str, ...]:
         """The names of all nodes."""
         return tuple(host.name for host in self.topology.nodes)
