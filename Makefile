@@ -29,7 +29,7 @@ test: $(VENV)/.installed ## install what the tests need, then run all of them
 
 .PHONY: unit
 unit: $(VENV)/.installed ## the tests that need no router, no namespace and no kubectl
-	@$(BIN)/python -m pytest -m "not (netns or bird or frr or gobgp or openbgpd or kubectl)" \
+	@$(BIN)/python -m pytest -m "not (netns or bird or frr or gobgp or openbgpd or kubectl or new_kubectl)" \
 		--numprocesses=auto $(PYTEST_ARGS)
 
 .PHONY: lint

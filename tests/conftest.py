@@ -43,7 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("left out")
     for why, count in left_out.most_common():
         terminalreporter.write_line(f"{count:5} tests: {why}")
-    terminalreporter.write_line("As root on Debian or Ubuntu, `make test` installs what is missing.")
+    terminalreporter.write_line("As root on Debian or Ubuntu, `make test` installs what its packages have.")
 
 
 def pytest_report_header() -> list[str]:

@@ -1,7 +1,9 @@
 """What tests may need of a machine, by marker: whether it is here, and how to get it."""
 
+import re
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
 from ipaddress import ip_address
@@ -10,6 +12,8 @@ from speaker.bgp.sockopts import set_md5
 from speaker.model.peer import Password
 from tests.lab.net import namespace
 from tests.lab.routers import drivers
+
+OLDEST_NEW_KUBECTL = (1, 27)
 
 
 def _router(name: str) -> Callable[[], str | None]:
@@ -20,6 +24,20 @@ def _kubectl() -> str | None:
     if shutil.which("kubectl"):
         return None
     return "kubectl is not installed (apt-get install kubernetes-client, or kubernetes.io/docs/tasks/tools)"
+
+
+def _new_kubectl() -> str | None:
+    """Of such an age that it renders Kustomize components and knows subresources."""
+    if _kubectl() is not None:
+        return _kubectl()
+    command = ("kubectl", "version", "--client", "--output=json")
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+    found = re.search(r'"gitVersion": "v(\d+)\.(\d+)', told)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if version >= OLDEST_NEW_KUBECTL:
+        return None
+    wanted, there = (".".join(map(str, each)) for each in (OLDEST_NEW_KUBECTL, version))
+    return f"kubectl is {there}, and this takes {wanted} or later (kubernetes.io/docs/tasks/tools)"
 
 
 def _md5() -> str | None:
@@ -35,6 +53,7 @@ REQUIREMENTS: Mapping[str, Callable[[], str | None]] = {
     "netns": namespace.available,
     **{name: _router(name) for name in drivers.DRIVERS},
     "kubectl": _kubectl,
+    "new_kubectl": _new_kubectl,
     "md5": _md5,
 }
 

@@ -74,6 +74,7 @@ async def test_a_change_of_the_traffic_policy_changes_the_next_hops(make_cluster
     await cluster.wait_table({ROUTE: ALL})
 
 
+@pytest.mark.new_kubectl
 async def test_a_service_that_loses_its_address_loses_its_route(make_cluster: MakeCluster) -> None:
     cluster = await start(make_cluster, "Cluster")
     await cluster.create(

@@ -112,6 +112,7 @@ async def test_describe_shows_the_events_of_an_object(api: KubeApi, kubectl: She
     assert "a sentence" in await kubectl("get events")
 
 
+@pytest.mark.new_kubectl
 async def test_explain_and_api_resources_know_the_crds(kubectl: Shell) -> None:
     assert "cidrBlock" in await kubectl("explain subnets.spec")
     assert "kubeovn.io/v1" in await kubectl("api-resources")
@@ -151,6 +152,7 @@ async def test_apply_of_a_custom_resource(kubectl: Shell) -> None:
     assert await kubectl("get subnet second -o jsonpath={.spec.vpc}") == "other"
 
 
+@pytest.mark.new_kubectl
 async def test_server_side_apply_and_diff(kubectl: Shell) -> None:
     wanted = service("web")
     assert "serverside-applied" in await kubectl("apply --server-side -f -", stdin=wanted)
@@ -159,6 +161,7 @@ async def test_server_side_apply_and_diff(kubectl: Shell) -> None:
     assert "new: label" in await kubectl.fails("diff -f -", stdin=wanted)
 
 
+@pytest.mark.new_kubectl
 async def test_a_mistake_in_a_custom_resource_is_named(kubectl: Shell) -> None:
     wanted = subnet("second")
     wanted["spec"] = {"cidrr": "10.0.0.0/8"}
@@ -191,6 +194,7 @@ async def test_patches(kubectl: Shell, kind: str, patch: str) -> None:
     assert await kubectl("get pod pod-0001 -o jsonpath={.metadata.labels.a}") == "b"
 
 
+@pytest.mark.new_kubectl
 async def test_a_status_is_patched_by_itself(kubectl: Shell) -> None:
     patch = '{"status":{"phase":"Succeeded"},"metadata":{"labels":{"a":"b"}}}'
     await kubectl("patch pod pod-0001 --subresource=status --type=merge -p", patch)
@@ -239,6 +243,7 @@ async def test_get_w_shows_each_change(kubectl: Shell) -> None:
     assert lines[-2:] == [["MODIFIED", "pod-0001"], ["DELETED", "pod-0002"]]
 
 
+@pytest.mark.new_kubectl
 async def test_wait_returns_when_the_condition_holds(kubectl: Shell) -> None:
     waiting = asyncio.create_task(
         kubectl("wait pod/pod-0001 --for=jsonpath={.status.phase}=Failed --timeout=20s")

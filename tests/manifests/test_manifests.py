@@ -16,7 +16,7 @@ from speaker.model.objects import Kind
 from speaker.settings import settings_from
 from speaker.settings.table import FLAGS, HOST_VARIABLES
 
-pytestmark = pytest.mark.kubectl
+pytestmark = pytest.mark.new_kubectl
 
 OVERLAYS = ("overlays/kube-ovn", "overlays/calico")
 EVERY = ("base", *OVERLAYS)
