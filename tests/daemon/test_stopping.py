@@ -1,46 +1,16 @@
 """How the speaker decides to stop: an upgrade keeps the routes, an end withdraws them."""
 
-import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from speaker.daemon.stopping import Stop, decide_stop
 from speaker.errors import ClusterError
-from speaker.model.objects import Kind, Meta, NodeView, ObjectRef
+from speaker.model.objects import NodeView
 from speaker.model.peer import GracefulRestart
 from speaker.settings import Settings, ShutdownMode, settings_from
-
-NODE = NodeView(
-    meta=Meta(ref=ObjectRef(Kind.NODE, "", "node1"), annotations={}),
-    labels={"ovn.kubernetes.io/bgp": "true"},
-)
-
-
-@dataclass
-class Answers:
-    """What the cluster answers when it is asked for the Node and the DaemonSet."""
-
-    node: NodeView | None = NODE
-    daemonset_deleting: bool | None = False
-    error: Exception | None = None
-    hangs: bool = False
-    asked: list[str] = field(default_factory=list)
-
-    async def get_fresh(self, kind: Kind, namespace: str, name: str, timeout_seconds: float) -> Any:
-        assert (kind, namespace, timeout_seconds) == (Kind.NODE, "", 1.0)
-        self.asked.append(name)
-        if self.hangs:
-            await asyncio.Event().wait()
-        if self.error is not None:
-            raise self.error
-        return self.node
-
-    async def get_daemonset_deleting(self, namespace: str, name: str, timeout_seconds: float) -> bool | None:
-        assert timeout_seconds == 1.0
-        self.asked.append(f"{namespace}/{name}")
-        return self.daemonset_deleting
+from tests.daemon.answers import NODE, Answers
 
 
 async def decide(cluster: Answers, **changed: Any) -> Stop:
