@@ -68,12 +68,12 @@ class EmbeddedControlPlane:
         self.kubeconfig = folder / "kubeconfig"
 
     async def __aenter__(self) -> Self:
-        await self.api.start()
+        await self.api.__aenter__()
         self.api.kubeconfig(self.kubeconfig)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.api.stop()
+    async def __aexit__(self, *reason: object) -> None:
+        await self.api.__aexit__(*reason)
 
     async def create(self, *documents: Manifest) -> None:
         """Create objects with their status."""

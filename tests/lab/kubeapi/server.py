@@ -75,6 +75,7 @@ class KubeApi:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        self.store.close()
 
     @property
     def url(self) -> str:
