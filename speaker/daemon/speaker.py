@@ -200,7 +200,7 @@ class Speaker:
     def _host_changed(self, facts: HostFacts) -> None:
         self._facts = facts
         pinned = pin_sources(self._pinned.peers, self._settings.allowed_sources, facts)
-        if pinned != self._pinned:
+        if pinned != self._pinned and not self._stop_asked.is_set():
             for peer, reason in pinned.refused.items():
                 _log.error("no session", extra={"peer": peer, "reason": reason})
             self._pinned = pinned
@@ -221,7 +221,8 @@ class Speaker:
         self._dirty.set()
 
     def _host_view(self, facts: HostFacts | None) -> HostView:
-        return host_view(self._settings, self._pinned.peers, facts, self._established)
+        # A peer that can have no session is no peer meanwhile: when it is one again, it hears everything.
+        return host_view(self._settings, self._pinned.usable, facts, self._established)
 
     # -- what is asked ---------------------------------------------------------------------------------
 

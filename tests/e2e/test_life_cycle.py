@@ -85,3 +85,29 @@ async def test_sessions_of_one_family_carry_both(make_cluster: MakeCluster) -> N
     await cluster.start_speakers(families=ONLY_V4)
 
     await cluster.wait_table({"10.16.0.0/16": {"node1"}, "fd00:10:16::/64": {"node1"}})
+
+
+async def test_a_session_follows_the_allowed_source_address(make_cluster: MakeCluster) -> None:
+    """No session without one; with one it is the local address and the next hop."""
+    cluster = await make_cluster(Bird, nodes=1)
+    await cluster.create(subnet("ovn-default", "10.16.0.0/16", annotations={BGP: "true"}))
+    speaker = await cluster.speaker(
+        "node1", "--graceful-restart", "--allowed-source-addresses=172.30.1.77,172.30.1.78", families=ONLY_V4
+    )
+    node, router = cluster.topology["node1"], cluster.routers[0]
+
+    await speaker.start()
+    await speaker.wait_in_sync()
+    await speaker.wait_log("no session", "172.30.1.77")
+    _, body = await speaker.get("/readyz")
+    assert "this host has none of the allowed source addresses" in body
+    assert await router.sessions() == {}
+    node.add_address("172.30.1.77/24", device="tor1")
+    await router.wait_routes({"10.16.0.0/16": {"172.30.1.77"}})
+    node.add_address("172.30.1.78/24", device="tor1")
+    node.remove_address("172.30.1.77/24", device="tor1")
+
+    await router.wait_established("172.30.1.78", within=20.0)
+    await router.wait_routes(
+        lambda table: {str(path.next_hop) for paths in table.values() for path in paths} >= {"172.30.1.78"}
+    )
