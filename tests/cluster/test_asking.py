@@ -52,7 +52,7 @@ async def test_trouble_that_passes_is_not_told(api: KubeApi, config: ClusterConf
 async def test_a_source_that_cannot_be_read_is_named(api: KubeApi, config: ClusterConfig) -> None:
     api.faults.answer_next(500, "/services", times=99)
     with pytest.raises(ClusterError) as caught:
-        await list_once(config, trouble_seconds=0.3)
+        await list_once(config, trouble_seconds=1.0)
     assert str(caught.value) == (
         f"the cluster cannot be read: services: the API server {api.url} refuses to watch services (500): "
         "planned answer 500"

@@ -35,11 +35,11 @@ def kubeconfig(path: Path, server: str, **cluster: str) -> Path:
     return path
 
 
-async def sentence(path: Path, caplog: pytest.LogCaptureFixture, trouble_seconds: float = 0.2) -> str:
+async def sentence(path: Path, caplog: pytest.LogCaptureFixture, trouble_seconds: float = 1.0) -> str:
     """What `speaker plan` would print; checks that it is all that is said."""
     config = ClusterConfig(kubeconfig=str(path))
     with pytest.raises(ClusterError) as caught:
-        await list_once(config, trouble_seconds=trouble_seconds, patience_seconds=1.0)
+        await list_once(config, trouble_seconds=trouble_seconds, patience_seconds=2.0)
     text = str(caught.value)
     assert "\n" not in text
     assert SECRET not in text
@@ -143,7 +143,7 @@ async def test_a_server_that_is_none(tmp_path: Path, caplog: pytest.LogCaptureFi
 async def test_a_token_that_is_refused(
     api: KubeApi, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = await sentence(kubeconfig(tmp_path / "kubeconfig", api.url), caplog, trouble_seconds=1.0)
+    text = await sentence(kubeconfig(tmp_path / "kubeconfig", api.url), caplog)
     assert text.endswith("(401): Unauthorized; check the token or the client certificate")
 
 
