@@ -35,11 +35,11 @@ def kubeconfig(path: Path, server: str, **cluster: str) -> Path:
     return path
 
 
-async def sentence(path: Path, caplog: pytest.LogCaptureFixture, trouble_seconds: float = 1.0) -> str:
+async def sentence(path: Path, caplog: pytest.LogCaptureFixture) -> str:
     """What `speaker plan` would print; checks that it is all that is said."""
     config = ClusterConfig(kubeconfig=str(path))
     with pytest.raises(ClusterError) as caught:
-        await list_once(config, trouble_seconds=trouble_seconds, patience_seconds=2.0)
+        await list_once(config, trouble_seconds=1.0, patience_seconds=2.0)
     text = str(caught.value)
     assert "\n" not in text
     assert SECRET not in text
