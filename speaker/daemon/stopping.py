@@ -49,7 +49,7 @@ async def decide_stop(settings: Settings, cluster: FreshLook) -> Stop:
         async with asyncio.timeout(LOOK_SECONDS):
             why = await _planned_end(settings, cluster)
     except (TimeoutError, ClusterError) as error:
-        _log.info("stop looked in vain", extra={"reason": str(error) or "the API server did not answer"})
+        _log.info("own Node is not known", extra={"reason": str(error) or "the API server did not answer"})
         return Stop(graceful_restart=True, reason="the cluster could not be asked, so an upgrade is assumed")
     if why:
         return Stop(graceful_restart=False, reason=why)
