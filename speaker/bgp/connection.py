@@ -36,11 +36,12 @@ from speaker.bgp.reasons import (
     notification_received,
     with_notification_sent,
 )
-from speaker.bgp.sockopts import address_of, prepare, set_md5, socket_address, socket_family
+from speaker.bgp.sockopts import prepare, set_md5
 from speaker.bgp.timers import Timers
 from speaker.bgp.transport import Slice, Transport
 from speaker.model.peer import Peer, SessionState
 from speaker.model.prefix import Family
+from speaker.sockets import address_of, socket_address, socket_family
 
 SEND_HOLD_SECONDS = 480.0
 """RFC 9687 §5: "the greater of 8 minutes or 2 times the negotiated Hold Time"."""

@@ -9,18 +9,11 @@ import socket
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from speaker.bgp.sockopts import (
-    MAXIMUM_TTL,
-    address_of,
-    describe,
-    set_md5,
-    set_ttl,
-    socket_address,
-    socket_family,
-)
+from speaker.bgp.sockopts import MAXIMUM_TTL, set_md5, set_ttl
 from speaker.errors import HostError
 from speaker.model.peer import Password
 from speaker.model.prefix import Address
+from speaker.sockets import address_of, describe, socket_address, socket_family
 
 _BACKLOG = 128
 _ANY = (IPv4Address(0), IPv6Address(0))

@@ -3,8 +3,8 @@
 import socket
 
 from speaker.bgp.messages import Cease, ErrorCode, Notification
-from speaker.bgp.sockopts import describe
 from speaker.model.peer import Peer
+from speaker.sockets import describe
 
 _LONGEST = 300
 

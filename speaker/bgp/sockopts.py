@@ -6,15 +6,14 @@ Supported standards: RFC 2385 (TCP MD5), RFC 5082 (GTSM).
 """
 
 import contextlib
-import errno
 import fcntl
-import os
 import socket
 import struct
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from speaker.model.peer import Password, Peer
 from speaker.model.prefix import Address
+from speaker.sockets import socket_address
 
 # linux/tcp.h, linux/in.h, linux/in6.h, asm-generic/ioctls.h
 _TCP_MD5SIG = 14
@@ -26,33 +25,6 @@ _SIOCOUTQ = 0x5411
 # RFC 4271 Appendix E: "BGP [...] set IP precedence [...] Internetwork Control".
 _INTERNETWORK_CONTROL = 0xC0
 MAXIMUM_TTL = 255
-_IBGP_TTL = 64
-
-
-def socket_family(address: Address) -> socket.AddressFamily:
-    """AF_INET or AF_INET6."""
-    return socket.AF_INET if address.version == 4 else socket.AF_INET6
-
-
-def socket_address(address: Address, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
-    """What `bind` and `connect` take; a link-local address carries its interface as a scope."""
-    if isinstance(address, IPv6Address) and address.scope_id:
-        scope = address.scope_id
-        index = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
-        return (str(IPv6Address(int(address))), port, 0, index)
-    return (str(address), port)
-
-
-def address_of(name: tuple[object, ...]) -> Address:
-    """The address in what `getpeername` and `getsockname` give; IPv4-mapped ones are IPv4."""
-    address = ip_address(str(name[0]))
-    if isinstance(address, IPv4Address):
-        return address
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.is_link_local and address.scope_id is None and len(name) == 4 and name[3]:
-        return IPv6Address(f"{address}%{socket.if_indextoname(int(str(name[3])))}")
-    return address
 
 
 def prepare(sock: socket.socket, peer: Peer) -> None:
@@ -63,17 +35,11 @@ def prepare(sock: socket.socket, peer: Peer) -> None:
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _set(sock, (socket.IP_TOS, _INTERNETWORK_CONTROL), (socket.IPV6_TCLASS, _INTERNETWORK_CONTROL))
-    set_ttl(sock, _sending_ttl(peer))
+    set_ttl(sock, peer.sending_ttl)
     if peer.ttl_security_hops is not None:
         # RFC 5082 §3: what comes from within n hops arrives with a TTL of at least 256 - n.
         lowest = 256 - peer.ttl_security_hops
         _set(sock, (_IP_MINTTL, lowest), (_IPV6_MINHOPCOUNT, lowest))
-
-
-def _sending_ttl(peer: Peer) -> int:
-    if peer.ttl_security_hops is not None:
-        return MAXIMUM_TTL
-    return _IBGP_TTL if peer.is_ibgp else peer.multihop_ttl
 
 
 def set_ttl(sock: socket.socket, ttl: int) -> None:
@@ -122,10 +88,3 @@ def unacknowledged(sock: socket.socket) -> int:
     """How many octets the peer's TCP has not acknowledged yet."""
     answer = fcntl.ioctl(sock.fileno(), _SIOCOUTQ, b"\0" * 4)
     return int(struct.unpack("=i", answer)[0])
-
-
-def describe(error: OSError) -> str:
-    """The system's words for an error, without its number."""
-    if error.errno is None or error.errno not in errno.errorcode:
-        return type(error).__name__
-    return os.strerror(error.errno).lower()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from speaker.bgp.messages import KEEPALIVE, Framer, MessageType, ProtocolError
-from speaker.bgp.sockopts import describe, unacknowledged
+from speaker.bgp.sockopts import unacknowledged
+from speaker.sockets import describe
 
 _READ_SIZE = 65536
 _SLICE_SECONDS = 0.008

@@ -1,10 +1,10 @@
 """BGP peers as they are configured, and the states of their sessions (RFC 4271 §8.2.2)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
 
-from speaker.model.prefix import Address, Family
+from speaker.model.prefix import Address, Family, Prefix
 
 
 class SessionState(StrEnum):
@@ -54,10 +54,41 @@ class GracefulRestart:
         restart_time_seconds: how long the peer keeps our routes while we are away, 1 to 4095.
         deferral_time_seconds: how long we wait for peers' End-of-RIB before choosing among
             imported routes, 1 to 64800. It never releases our own End-of-RIB early.
+        notification: offer the N bit (RFC 8538): routes are also kept after a NOTIFICATION and after the
+            hold timer, unless the session is ended by a Hard Reset.
+        long_lived_seconds: how long the peer may keep our routes, as its last choice, after the restart
+            time (RFC 9494), up to 16777215; 0 does not offer it.
     """
 
     restart_time_seconds: int = 90
     deferral_time_seconds: int = 360
+    notification: bool = False
+    long_lived_seconds: int = 0
+
+
+class Role(StrEnum):
+    """Our side of the business relation on an eBGP session (RFC 9234 §3.1)."""
+
+    PROVIDER = "provider"
+    ROUTE_SERVER = "route-server"
+    ROUTE_SERVER_CLIENT = "route-server-client"
+    CUSTOMER = "customer"
+    PEER = "peer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BfdTimers:
+    """BFD beside a session (RFC 5880 §6.8.1).
+
+    Attributes:
+        transmit_milliseconds: the least time between packets that we want to send, 10 to 60000.
+        receive_milliseconds: the least time between packets that we can take, 10 to 60000.
+        multiplier: after how many missing packets the peer is down, 2 to 255.
+    """
+
+    transmit_milliseconds: int = 1000
+    receive_milliseconds: int = 1000
+    multiplier: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +111,17 @@ class Peer:
         ttl_security_hops: RFC 5082: send TTL 255 and require at least 256 - hops; None is off.
         password: TCP MD5 key (RFC 2385).
         source: the local address to connect from; None lets the kernel choose.
+        interface: the only network interface to connect over (SO_BINDTODEVICE); None is any.
         extended_next_hop: offer IPv4 over IPv6 next hops (RFC 8950).
         graceful_restart: None turns the capability off.
+        description: for people; goes nowhere but into what is shown.
+        extended_messages: offer messages of up to 65535 octets (RFC 8654).
+        add_path_send: offer to send several paths to one prefix (RFC 7911).
+        add_path_receive: offer to receive several paths to one prefix (RFC 7911).
+        role: our role (RFC 9234); None offers none. eBGP only.
+        role_strict: refuse a peer that does not tell its role.
+        max_prefixes: how many prefixes the peer may send before its session is ended; None is any number.
+        bfd: None does without BFD.
     """
 
     name: str
@@ -99,13 +139,48 @@ class Peer:
     ttl_security_hops: int | None = None
     password: Password | None = field(default=None, repr=False)
     source: Address | None = None
+    interface: str | None = None
     extended_next_hop: bool = False
     graceful_restart: GracefulRestart | None = None
+    description: str = ""
+    extended_messages: bool = True
+    add_path_send: bool = False
+    add_path_receive: bool = False
+    role: Role | None = None
+    role_strict: bool = False
+    max_prefixes: int | None = None
+    bfd: BfdTimers | None = None
 
     @property
     def is_ibgp(self) -> bool:
         """Whether the peer is inside our AS (RFC 4271 §1.1, Internal BGP)."""
         return self.asn == self.local_asn
+
+    @property
+    def sending_ttl(self) -> int:
+        """The TTL of what is sent: 255 with TTL security (RFC 5082), 64 inside the AS."""
+        if self.ttl_security_hops is not None:
+            return 255
+        return 64 if self.is_ibgp else self.multihop_ttl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerRange:
+    """Peers that are not configured one by one: whoever connects from a prefix.
+
+    Attributes:
+        prefix: where they may connect from.
+        limit: how many of them there may be at once.
+        template: what holds for each of them; its name and address count for nothing.
+    """
+
+    prefix: Prefix
+    limit: int
+    template: Peer
+
+    def peer(self, address: Address) -> Peer:
+        """The peer at an address of the range: never dialled, since it may come and go."""
+        return replace(self.template, name=str(address), address=address, passive=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +194,13 @@ class SessionFacts:
         peer_graceful_restart: the peer keeps our routes over a restart (it is an RFC 4724 helper).
         hold_time_seconds: the smaller of the two hold times.
         peer_router_id: the peer's BGP Identifier.
+        peer_capabilities: what the peer offers, a few words each, in the order of the capability codes.
+        extended_messages: both sides take messages of up to 65535 octets (RFC 8654).
+        enhanced_route_refresh: both sides mark the begin and end of a refresh (RFC 7313).
+        add_path_send: the families in which several paths to one prefix may be sent (RFC 7911).
+        add_path_receive: the families in which they may be received.
+        notification_restart: both sides keep routes after a NOTIFICATION (RFC 8538).
+        long_lived: the peer keeps our routes as a last choice for the long-lived time (RFC 9494).
     """
 
     local_address: Address
@@ -127,6 +209,13 @@ class SessionFacts:
     peer_graceful_restart: bool = False
     hold_time_seconds: int = 90
     peer_router_id: IPv4Address | None = None
+    peer_capabilities: tuple[str, ...] = ()
+    extended_messages: bool = False
+    enhanced_route_refresh: bool = False
+    add_path_send: frozenset[Family] = frozenset()
+    add_path_receive: frozenset[Family] = frozenset()
+    notification_restart: bool = False
+    long_lived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

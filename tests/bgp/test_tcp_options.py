@@ -7,8 +7,9 @@ from ipaddress import IPv6Address, ip_address
 
 import pytest
 
-from speaker.bgp.sockopts import address_of, prepare, set_md5, socket_address
+from speaker.bgp.sockopts import prepare, set_md5
 from speaker.model.peer import Password, Peer, SessionState
+from speaker.sockets import address_of, socket_address
 from tests.bgp.builders import PORT, Speaker, loopback, peer, until
 from tests.bgp.test_sessions import mirrored
 
