@@ -8,10 +8,10 @@ import os
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from speaker.model.prefix import Address
+from speaker.model.prefix import Address, Prefix
 
 
-def socket_family(address: Address) -> socket.AddressFamily:
+def socket_family(address: Address | Prefix) -> socket.AddressFamily:
     """AF_INET or AF_INET6."""
     return socket.AF_INET if address.version == 4 else socket.AF_INET6
 
@@ -23,6 +23,16 @@ def socket_address(address: Address, port: int) -> tuple[str, int] | tuple[str, 
         index = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
         return (str(IPv6Address(int(address))), port, 0, index)
     return (str(address), port)
+
+
+def same_host(one: Address, other: Address) -> bool:
+    """Whether two addresses are one, however the interface of a link-local one is written."""
+    if int(one) != int(other) or one.version != other.version:
+        return False
+    try:
+        return socket_address(one, 0) == socket_address(other, 0)
+    except OSError:
+        return False
 
 
 def address_of(name: tuple[object, ...]) -> Address:

@@ -8,50 +8,78 @@ Rules:
 2. `sent` holds what the transport took (`commit`), never what we meant to send.
 3. A new session starts at nothing sent.
 4. The first advertisement is complete when every prefix that waited at its start has been taken;
-   what changes meanwhile queues behind it, so that End-of-RIB never waits for churn.
+   what changes meanwhile queues behind it, so that End-of-RIB never waits for churn. The same holds for
+   a refresh and its end (RFC 7313).
+5. Where several paths to a prefix may be sent (RFC 7911) all that the session can carry are, otherwise
+   the first of them.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 
 from speaker.bgp.packing import Withdrawal, is_multiprotocol
 from speaker.model.prefix import Family, Prefix, family_of
-from speaker.model.route import Route
-
-_DONE = -1
+from speaker.model.route import Paths, Route
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """A slice of what is to be written; `initial_done` when it ends the first advertisement."""
+    """A slice of what is to be written.
+
+    Attributes:
+        withdrawn: paths to take back.
+        advertised: routes to send.
+        now: what is sent of each of their prefixes, once this is; None is nothing.
+        refresh_begins: families whose refresh begins before this slice.
+        initial_done: whether it ends the first advertisement.
+        refresh_ends: families whose refresh ends with it.
+    """
 
     withdrawn: tuple[Withdrawal, ...] = ()
     advertised: tuple[Route, ...] = ()
+    now: Mapping[Prefix, Paths | None] = field(default_factory=dict)
+    refresh_begins: tuple[Family, ...] = ()
     initial_done: bool = False
+    refresh_ends: tuple[Family, ...] = ()
+
+
+@dataclass(slots=True)
+class _Mark:
+    """Something to be said once `left` more prefixes have been taken.
+
+    It is the end of a family's refresh or, without a family, of the first advertisement.
+    """
+
+    left: int
+    family: Family | None = None
 
 
 class AdjRibOut:
     """The Adj-RIB-Out of one peer; it outlives the sessions."""
 
-    def __init__(self, desired: Mapping[Prefix, Route] | None = None) -> None:
-        self._desired: dict[Prefix, Route] = dict(desired or {})
-        self._sent: dict[Prefix, Route] = {}
+    def __init__(self) -> None:
+        self._desired: dict[Prefix, Paths] = {}
+        self._sent: dict[Prefix, Paths] = {}
         self._counts = dict.fromkeys(Family, 0)
         # Prefixes to look at, oldest first; True sends even what is equal to what was sent.
         self._dirty: dict[Prefix, bool] = {}
-        # How many of the first advertisement wait; None before it has begun.
-        self._initial_left: int | None = _DONE
+        self._marks: list[_Mark] = []
+        # The first advertisement has not begun; a refresh that is asked for meanwhile follows it.
+        self._initial_waits = False
+        self._refresh_wanted: dict[Family, None] = {}
+        self._refresh_begins: dict[Family, None] = {}
         self._can_carry: Callable[[Route], bool] = _carries_nothing
+        self._add_path: frozenset[Family] = frozenset()
 
     @property
-    def desired(self) -> Mapping[Prefix, Route]:
+    def desired(self) -> Mapping[Prefix, Paths]:
         """What the peer should hear."""
         return MappingProxyType(self._desired)
 
     @property
-    def sent(self) -> Mapping[Prefix, Route]:
+    def sent(self) -> Mapping[Prefix, Paths]:
         """What the transport of the present session took."""
         return MappingProxyType(self._sent)
 
@@ -67,82 +95,138 @@ class AdjRibOut:
 
     @property
     def has_work(self) -> bool:
-        """Whether `take` has something: changes, or the end of the first advertisement."""
-        return bool(self._dirty) or self._initial_left is None or self._initial_left != _DONE
+        """Whether `take` has something: changes, or the end of the first advertisement or of a refresh."""
+        return bool(self._dirty or self._marks or self._refresh_begins) or self._initial_waits
 
-    def update(self, changes: Mapping[Prefix, Route | None]) -> None:
+    def update(self, changes: Mapping[Prefix, Paths | None]) -> None:
         """Changes what is desired; None withdraws."""
         dirty = self._dirty
-        for prefix, route in changes.items():
-            if route is None:
+        for prefix, paths in changes.items():
+            if not paths:
                 self._desired.pop(prefix, None)
             else:
-                self._desired[prefix] = route
+                self._desired[prefix] = paths
             dirty.setdefault(prefix, False)
 
-    def begin(self, can_carry: Callable[[Route], bool]) -> None:
+    def begin(self, can_carry: Callable[[Route], bool], add_path: frozenset[Family] = frozenset()) -> None:
         """A session is established: nothing is sent, everything desired waits.
 
         Args:
             can_carry: whether the session can express a route; others are not sent.
+            add_path: the families in which several paths to one prefix may be sent.
         """
         self._sent = {}
         self._counts = dict.fromkeys(Family, 0)
         self._can_carry = can_carry
+        self._add_path = add_path
         self._dirty = dict.fromkeys(self._desired, False)
-        self._initial_left = None
+        self._marks.clear()
+        self._refresh_wanted.clear()
+        self._refresh_begins.clear()
+        self._initial_waits = True
 
     def end(self) -> None:
         """The session is gone, and with it all that it was sent."""
         self.begin(_carries_nothing)
         self._dirty = {}
-        self._initial_left = _DONE
+        self._initial_waits = False
 
     def refresh(self, family: Family) -> None:
-        """The peer asks for everything of `family` again (RFC 2918 §4)."""
+        """The peer asks for everything of `family` again (RFC 2918 §4).
+
+        During the first advertisement the refresh waits for its end; during another one of the family it
+        begins anew (RFC 7313 §4).
+        """
+        if self._initial_waits or any(mark.family is None for mark in self._marks):
+            self._refresh_wanted[family] = None
+            return
         for prefix in self._sent:
             if family_of(prefix) is family:
                 self._dirty[prefix] = True
+        self._refresh_begins[family] = None
+        self._marks = [mark for mark in self._marks if mark.family is not family]
+        self._marks.append(_Mark(len(self._dirty), family))
 
     def take(self, limit: int) -> Changes:
         """At most `limit` prefixes' changes, oldest first; each must be committed or the session ended."""
-        if self._initial_left is None:
-            self._initial_left = len(self._dirty)
+        if self._initial_waits:
+            self._initial_waits = False
+            self._marks.append(_Mark(len(self._dirty)))
+        begins, self._refresh_begins = tuple(self._refresh_begins), {}
         withdrawn: list[Withdrawal] = []
         advertised: list[Route] = []
+        now: dict[Prefix, Paths | None] = {}
         taken = list(islice(self._dirty, limit))
         for prefix in taken:
             forced = self._dirty.pop(prefix)
-            sent, route = self._sent.get(prefix), self._desired.get(prefix)
-            if route is not None and not self._can_carry(route):
-                route = None
-            if route is None:
-                if sent is not None:
-                    withdrawn.append(Withdrawal(prefix, is_multiprotocol(sent)))
-            elif forced or route != sent:
-                advertised.append(route)
-        return Changes(tuple(withdrawn), tuple(advertised), self._initial_done(len(taken)))
+            sent, wanted = self._sent.get(prefix), self._carried(prefix)
+            if not forced and wanted == sent:
+                continue
+            now[prefix] = wanted
+            if isinstance(wanted, Route) and (sent is None or isinstance(sent, Route)):
+                # Most of all changes, and one path replaces the other by itself.
+                advertised.append(wanted)
+            else:
+                withdrawn += _taken_back(sent, wanted)
+                advertised += _sent_anew(sent, wanted, forced=forced)
+        ended = self._passed(len(taken))
+        ends = tuple(mark.family for mark in ended if mark.family is not None)
+        return Changes(tuple(withdrawn), tuple(advertised), now, begins, len(ended) > len(ends), ends)
 
-    def _initial_done(self, taken: int) -> bool:
-        """Whether this slice ends the first advertisement; true once a session."""
-        left = self._initial_left
-        if left is None or left == _DONE:
-            return False
-        self._initial_left = left - taken
-        if self._initial_left > 0:
-            return False
-        self._initial_left = _DONE
-        return True
+    def _carried(self, prefix: Prefix) -> Paths | None:
+        """What of the desired paths the session can express."""
+        paths = self._desired.get(prefix)
+        if paths is None or isinstance(paths, Route):
+            return paths if paths is None or self._can_carry(paths) else None
+        carried = tuple(path for path in paths if self._can_carry(path))
+        if not carried:
+            return None
+        if family_of(prefix) not in self._add_path:
+            return replace(carried[0], path_id=0)
+        return carried
+
+    def _passed(self, taken: int) -> list[_Mark]:
+        """The marks that are reached when so many prefixes more have been taken."""
+        for mark in self._marks:
+            mark.left -= taken
+        ended = [mark for mark in self._marks if mark.left <= 0]
+        self._marks = [mark for mark in self._marks if mark.left > 0]
+        if any(mark.family is None for mark in ended):
+            wanted, self._refresh_wanted = self._refresh_wanted, {}
+            for family in wanted:
+                self.refresh(family)
+        return ended
 
     def commit(self, changes: Changes) -> None:
         """The transport took `changes`."""
-        for withdrawal in changes.withdrawn:
-            if self._sent.pop(withdrawal.prefix, None) is not None:
-                self._counts[family_of(withdrawal.prefix)] -= 1
-        for route in changes.advertised:
-            if route.prefix not in self._sent:
-                self._counts[family_of(route.prefix)] += 1
-            self._sent[route.prefix] = route
+        for prefix, paths in changes.now.items():
+            before = self._sent.pop(prefix, None)
+            if paths is not None:
+                self._sent[prefix] = paths
+            self._counts[family_of(prefix)] += _number(paths) - _number(before)
+
+
+def each_path(paths: Paths | None) -> tuple[Route, ...]:
+    """The paths one by one."""
+    if paths is None:
+        return ()
+    return (paths,) if isinstance(paths, Route) else paths
+
+
+def _number(paths: Paths | None) -> int:
+    return len(each_path(paths))
+
+
+def _taken_back(sent: Paths | None, wanted: Paths | None) -> Iterator[Withdrawal]:
+    kept = {path.path_id for path in each_path(wanted)}
+    for path in each_path(sent):
+        if path.path_id not in kept:
+            yield Withdrawal(path.prefix, is_multiprotocol(path), path.path_id)
+
+
+def _sent_anew(sent: Paths | None, wanted: Paths | None, *, forced: bool) -> Iterator[Route]:
+    before = {path.path_id: path for path in each_path(sent)}
+    return (path for path in each_path(wanted) if forced or before.get(path.path_id) != path)
 
 
 def _carries_nothing(_route: Route) -> bool:

@@ -3,9 +3,10 @@
 Prefixes outside of MP_REACH_NLRI and MP_UNREACH_NLRI are read by hand, since most of them stand there and
 one codec object for each costs more than all the rest. Writing them is `packing`'s.
 
-Supported standards: RFC 4271 §4.3, RFC 1997 (communities), RFC 4724 §2 (End-of-RIB), RFC 4760
-(multiprotocol), RFC 6793 (4-octet AS numbers), RFC 7606 (treat-as-withdraw and attribute discard, as the
-codec reports them), RFC 8092 (large communities), RFC 8950 (IPv4 over IPv6 next hops).
+Supported standards: RFC 4271 §4.3, RFC 1997 (communities), RFC 4360 (extended communities), RFC 4456 §8
+(loops through route reflectors), RFC 4724 §2 (End-of-RIB), RFC 4760 (multiprotocol), RFC 6793 (4-octet AS
+numbers), RFC 7606 (treat-as-withdraw and attribute discard, as the codec reports them), RFC 7911 (paths),
+RFC 8092 (large communities), RFC 8950 (IPv4 over IPv6 next hops), RFC 9234 §5 (OTC).
 """
 
 # ruff: noqa: ANN401 -- exabgp ships no types; its objects go no further than the codec.
@@ -17,22 +18,39 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 from speaker.bgp import exabgp_classes as exabgp
-from speaker.bgp.codec_open import exabgp_open
-from speaker.bgp.messages import FAMILY_OF_AFI_SAFI, ErrorCode, Notification, ProtocolError, UpdateMessage
-from speaker.model.peer import Peer
+from speaker.bgp.codec_open import exabgp_open, unpack_open
+from speaker.bgp.messages import (
+    FAMILY_OF_AFI_SAFI,
+    ErrorCode,
+    Notification,
+    OpenMessage,
+    ProtocolError,
+    UpdateMessage,
+)
+from speaker.model.peer import Peer, Role
 from speaker.model.prefix import Address, Family, Prefix
-from speaker.model.route import PathAttributes, Route
+from speaker.model.route import PathAttributes, PrefixPath, Route
 
 _CODE = exabgp.Attribute.CODE
+_ONLY_TO_CUSTOMER = 35
+_PATH_ID = struct.Struct("!L")
+# RFC 7606 §7.5, §7.9 and §7.10: what has no business on an eBGP session is discarded unread.
+_INSIDE_ONLY = frozenset({_CODE.LOCAL_PREF, _CODE.ORIGINATOR_ID, _CODE.CLUSTER_LIST})
+_EXTENDED_LENGTH = 0x10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeContext:
-    """What the path attributes of a session depend on; sessions with equal contexts share encodings."""
+    """What the path attributes of a session depend on; sessions with equal contexts share encodings.
+
+    Attributes:
+        only_to_customer: routes without OTC get one with our AS number (RFC 9234 §5).
+    """
 
     local_asn: int
     ibgp: bool
     four_octet_as: bool
+    only_to_customer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +86,32 @@ def pack_attributes(context: AttributeContext, attributes: PathAttributes, next_
     if attributes.communities:
         standard = [exabgp.Community(struct.pack("!L", value)) for value in attributes.communities]
         wanted.append(exabgp.Communities(standard))
+    if attributes.extended_communities:
+        extended = [exabgp.ExtendedCommunity(v.to_bytes(8)) for v in attributes.extended_communities]
+        wanted.append(exabgp.ExtendedCommunities(extended))
     if attributes.large_communities:
         large = [exabgp.LargeCommunity(struct.pack("!LLL", *v)) for v in attributes.large_communities]
         wanted.append(exabgp.LargeCommunities(large))
     wire = _Wire(context.four_octet_as)
-    return b"".join(attribute.pack(wire) for attribute in wanted)
+    packed = b"".join(attribute.pack(wire) for attribute in wanted)
+    marker = attributes.only_to_customer
+    if marker is None and context.only_to_customer:
+        marker = context.local_asn
+    if marker is None:
+        return packed
+    # Optional, transitive, four octets (RFC 9234 §5).
+    return packed + struct.pack("!BBBL", 0xC0, _ONLY_TO_CUSTOMER, 4, marker)
+
+
+class _ReceivedPaths:
+    """In place of exabgp's table of what ADD-PATH was negotiated for."""
+
+    def __init__(self, families: frozenset[Family]) -> None:
+        self._pairs = {exabgp.AFI_SAFI[family] for family in families}
+
+    def receive(self, afi: Any, safi: Any) -> bool:
+        """Whether NLRI of this family come with a Path Identifier."""
+        return (afi, safi) in self._pairs
 
 
 class UpdateDecoder:
@@ -84,14 +123,17 @@ class UpdateDecoder:
     """
 
     def __init__(self, peer: Peer, received_open: bytes) -> None:
-        self._local_asn = peer.local_asn
-        self._ibgp = peer.is_ibgp
+        self._peer = peer
+        self._router_id = str(peer.router_id)
         self._negotiated = exabgp.Negotiated({"capability": {"aigp": None}})
         self._negotiated.sent(exabgp_open(peer))
         self._negotiated.received(exabgp.Open.unpack_message(received_open))
         if not self._negotiated.families:
             # A peer without the multiprotocol capability speaks IPv4 unicast (RFC 4760 §8).
             self._negotiated.families = [exabgp.AFI_SAFI[Family.IPV4]]
+        paths = add_path_receive(peer, unpack_open(received_open))
+        self._negotiated.addpath = _ReceivedPaths(paths)
+        self._ipv4_paths = Family.IPV4 in paths
 
     def unpack_update(self, body: bytes) -> UpdateMessage:
         """The UPDATE in `body` (without the header).
@@ -101,14 +143,16 @@ class UpdateDecoder:
         """
         with exabgp.decoding("an UPDATE", ErrorCode.UPDATE_MESSAGE):
             withdrawn, packed, announced = exabgp.Update.split(body)
+            if not self._peer.is_ibgp:
+                packed = _without_inside_attributes(packed)
             attributes = exabgp.Attributes.unpack(packed, exabgp.Direction.IN, self._negotiated)
             reach = attributes.pop(_CODE.MP_REACH_NLRI, None)
             unreach = attributes.pop(_CODE.MP_UNREACH_NLRI, None)
-            gone = (*_ipv4_prefixes(withdrawn), *_mp_prefixes(unreach))
+            gone = (*_ipv4_prefixes(withdrawn, self._ipv4_paths), *_mp_prefixes(unreach))
             if not (gone or announced or attributes or reach):
                 return UpdateMessage(end_of_rib=_end_of_rib(unreach))
             offers = (
-                (_ipv4_prefixes(announced), _address(attributes.get(_CODE.NEXT_HOP))),
+                (_ipv4_prefixes(announced, self._ipv4_paths), _address(attributes.get(_CODE.NEXT_HOP))),
                 (_mp_prefixes(reach), _mp_next_hop(reach)),
             )
             return self._update(attributes, offers, gone)
@@ -116,60 +160,128 @@ class UpdateDecoder:
     def _update(
         self,
         attributes: Any,
-        offers: tuple[tuple[tuple[Prefix, ...], Address | None], ...],
-        gone: tuple[Prefix, ...],
+        offers: tuple[tuple[tuple[PrefixPath, ...], Address | None], ...],
+        gone: tuple[PrefixPath, ...],
     ) -> UpdateMessage:
         values = self._path_attributes(attributes)
         routes: list[Route] = []
-        for prefixes, next_hop in offers:
+        for paths, next_hop in offers:
             if values is None or next_hop is None:
                 # RFC 7606 §2: "treat-as-withdraw"; §3 (d) names a missing NEXT_HOP.
-                gone += prefixes
+                gone += paths
             else:
-                routes += [Route(prefix, next_hop, values) for prefix in prefixes]
+                routes += [Route(path.prefix, next_hop, values, path.path_id) for path in paths]
         return UpdateMessage(advertised=tuple(routes), withdrawn=gone)
 
     def _path_attributes(self, attributes: Any) -> PathAttributes | None:
         """The attributes as our values; None when the routes must not be used.
 
         RFC 7606 §3 (d): a well-known mandatory attribute that is missing is treat-as-withdraw.
-        RFC 4271 §9.1.2: "If the AS_PATH attribute of a BGP route contains an AS loop, the BGP route
-        should be excluded from the Phase 2 decision function."
         """
         if _CODE.INTERNAL_TREAT_AS_WITHDRAW in attributes:
             return None
         # The codec drops an empty AS_PATH, which is right inside the AS and wrong outside of it.
-        path = attributes.get(_CODE.AS_PATH)
-        if _CODE.ORIGIN not in attributes or (path is None and not self._ibgp):
+        if _CODE.ORIGIN not in attributes or (_CODE.AS_PATH not in attributes and not self._peer.is_ibgp):
             return None
         # RFC 7606 §7.1: an undefined ORIGIN is malformed; the codec lets it pass.
-        if int(attributes[_CODE.ORIGIN].origin) > exabgp.Origin.INCOMPLETE:
+        if int(attributes[_CODE.ORIGIN].origin) > exabgp.Origin.INCOMPLETE or self._loops(attributes):
             return None
-        if path is not None and any(self._local_asn in segment for segment in path.aspath):
+        marker = attributes.get(_ONLY_TO_CUSTOMER)
+        # RFC 9234 §5: "an OTC Attribute is considered malformed if the length value is not 4".
+        if marker is not None and len(marker.data) != 4:
+            return None
+        only_to_customer = None if marker is None else int.from_bytes(marker.data)
+        if self._leaks(only_to_customer):
             return None
         med, preference = attributes.get(_CODE.MED), attributes.get(_CODE.LOCAL_PREF)
         communities = attributes.get(_CODE.COMMUNITY, ())
         large = attributes.get(_CODE.LARGE_COMMUNITY, ())
+        extended = attributes.get(_CODE.EXTENDED_COMMUNITY, ())
         return PathAttributes(
             communities=tuple(sorted({int.from_bytes(c.community) for c in communities})),
             large_communities=tuple(sorted({struct.unpack("!LLL", c.large_community) for c in large})),
+            extended_communities=tuple(sorted({int.from_bytes(c.community) for c in extended})),
             med=None if med is None else int(med.med),
             local_preference=None if preference is None else int(preference.localpref),
+            only_to_customer=self._marked(only_to_customer),
         )
 
+    def _loops(self, attributes: Any) -> bool:
+        """Whether the route has been here before.
 
-def _ipv4_prefixes(data: bytes) -> tuple[Prefix, ...]:
-    """The prefixes of the withdrawn routes or NLRI field (RFC 4271 §4.3)."""
-    prefixes: list[Prefix] = []
+        RFC 4271 §9.1.2: "If the AS_PATH attribute of a BGP route contains an AS loop, the BGP route
+        should be excluded from the Phase 2 decision function." RFC 4456 §8: the same for our own
+        identifier as ORIGINATOR_ID, or in CLUSTER_LIST.
+        """
+        path = attributes.get(_CODE.AS_PATH)
+        if path is not None and any(self._peer.local_asn in segment for segment in path.aspath):
+            return True
+        originator, clusters = attributes.get(_CODE.ORIGINATOR_ID), attributes.get(_CODE.CLUSTER_LIST)
+        if originator is not None and str(originator) == self._router_id:
+            return True
+        return clusters is not None and any(str(each) == self._router_id for each in clusters.clusters)
+
+    def _leaks(self, only_to_customer: int | None) -> bool:
+        """Whether the route was not for us: RFC 9234 §5, the first two rules for what is received."""
+        if only_to_customer is None:
+            return False
+        if self._peer.role in (Role.PROVIDER, Role.ROUTE_SERVER):
+            return True
+        return self._peer.role is Role.PEER and only_to_customer != self._peer.asn
+
+    def _marked(self, only_to_customer: int | None) -> int | None:
+        """RFC 9234 §5, the third rule: from a provider, a peer or a route server every route has OTC."""
+        if only_to_customer is None and self._peer.role in _BELOW_OR_BESIDE:
+            return self._peer.asn
+        return only_to_customer
+
+
+_BELOW_OR_BESIDE = (Role.CUSTOMER, Role.PEER, Role.ROUTE_SERVER_CLIENT)
+
+
+def add_path_receive(peer: Peer, message: OpenMessage) -> frozenset[Family]:
+    """The families in which the peer will send several paths to one prefix (RFC 7911 §4)."""
+    return peer.families & message.add_path_send if peer.add_path_receive else frozenset()
+
+
+def _without_inside_attributes(packed: bytes) -> bytes:
+    """The path attributes without those that only count inside the AS; as they are if they are broken."""
+    kept: list[bytes] = []
+    position = 0
+    while position + 3 <= len(packed):
+        extended = packed[position] & _EXTENDED_LENGTH
+        if extended and position + 4 > len(packed):
+            return packed
+        length = int.from_bytes(packed[position + 2 : position + (4 if extended else 3)])
+        end = position + (4 if extended else 3) + length
+        if packed[position + 1] not in _INSIDE_ONLY:
+            kept.append(packed[position:end])
+        position = end
+    return b"".join(kept) if position == len(packed) and kept else packed
+
+
+def _ipv4_prefixes(data: bytes, with_paths: bool) -> tuple[PrefixPath, ...]:  # noqa: FBT001 -- one of two forms
+    """The prefixes of the withdrawn routes or NLRI field (RFC 4271 §4.3, RFC 7911 §3)."""
+    paths: list[PrefixPath] = []
     position, end = 0, len(data)
+    path_id = 0
     while position < end:
+        if with_paths:
+            if position + 4 >= end:
+                raise _malformed_prefix()
+            (path_id,) = _PATH_ID.unpack_from(data, position)
+            position += 4
         length = data[position]
         start, position = position + 1, position + 1 + ((length + 7) >> 3)
         if length > 32 or position > end:
-            # RFC 7606 §5.3: NLRI that cannot be parsed resets the session.
-            raise ProtocolError(Notification(ErrorCode.UPDATE_MESSAGE, 10), "peer sent a malformed prefix")
-        prefixes.append(_ipv4_prefix(data[start:position], length))
-    return tuple(prefixes)
+            raise _malformed_prefix()
+        paths.append(PrefixPath(_ipv4_prefix(data[start:position], length), path_id))
+    return tuple(paths)
+
+
+def _malformed_prefix() -> ProtocolError:
+    # RFC 7606 §5.3: NLRI that cannot be parsed resets the session.
+    return ProtocolError(Notification(ErrorCode.UPDATE_MESSAGE, 10), "peer sent a malformed prefix")
 
 
 def _ipv4_prefix(octets: bytes, length: int) -> IPv4Network:
@@ -179,8 +291,8 @@ def _ipv4_prefix(octets: bytes, length: int) -> IPv4Network:
     return IPv4Network((int.from_bytes(octets.ljust(4, b"\0")), length), strict=False)
 
 
-def _mp_prefixes(attribute: Any) -> tuple[Prefix, ...]:
-    """The prefixes of MP_REACH_NLRI or MP_UNREACH_NLRI, each once.
+def _mp_prefixes(attribute: Any) -> tuple[PrefixPath, ...]:
+    """The prefixes of MP_REACH_NLRI or MP_UNREACH_NLRI, each path once.
 
     exabgp repeats a prefix whose next hop is a global and a link-local address (RFC 2545 §3).
     """
@@ -189,10 +301,11 @@ def _mp_prefixes(attribute: Any) -> tuple[Prefix, ...]:
     return tuple(dict.fromkeys(_mp_prefix(nlri) for nlri in attribute.nlris if nlri is not None))
 
 
-def _mp_prefix(nlri: Any) -> Prefix:
+def _mp_prefix(nlri: Any) -> PrefixPath:
     octets, length = nlri.cidr.ton(), nlri.cidr.mask
     network = IPv4Network if len(octets) == 4 else IPv6Network
-    return network((int.from_bytes(octets), length), strict=False)
+    prefix: Prefix = network((int.from_bytes(octets), length), strict=False)
+    return PrefixPath(prefix, int.from_bytes(nlri.path_info.path_info or b""))
 
 
 def _mp_next_hop(reach: Any) -> Address | None:

@@ -7,10 +7,12 @@ know routes, nor that the peer may have another connection: that is the session'
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from speaker.bgp import fsm_alphabet as machine
+from speaker.bgp.capabilities import describe
 from speaker.bgp.codec_open import unpack_open
 from speaker.bgp.codec_update import UpdateDecoder
 from speaker.bgp.fsm import Fsm
@@ -22,6 +24,7 @@ from speaker.bgp.messages import (
     Notification,
     OpenMessage,
     ProtocolError,
+    RouteRefresh,
     UpdateMessage,
     pack_notification,
     unpack_notification,
@@ -40,7 +43,6 @@ from speaker.bgp.sockopts import prepare, set_md5
 from speaker.bgp.timers import Timers
 from speaker.bgp.transport import Slice, Transport
 from speaker.model.peer import Peer, SessionState
-from speaker.model.prefix import Family
 from speaker.sockets import address_of, socket_address, socket_family
 
 SEND_HOLD_SECONDS = 480.0
@@ -51,9 +53,15 @@ OPEN_SECONDS = 5.0
 
 
 class Owner(Protocol):
-    """The session that a connection belongs to."""
+    """The session that a connection belongs to.
+
+    Attributes:
+        peer: the configuration; some of it changes under a running session.
+        served: how many TCP connections of the peer have not ended yet.
+    """
 
     peer: Peer
+    served: int
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` until it ends or is cancelled; its exceptions end the process."""
@@ -67,23 +75,40 @@ class Owner(Protocol):
     def open_message(self) -> bytes:
         """Our OPEN, ready for the wire."""
 
-    def loses_collision(self, connection: "Connection", message: OpenMessage) -> bool:
-        """Whether another connection of the peer goes on in place of this one (RFC 4271 §6.8)."""
-
-    def moved(self, connection: "Connection", new: SessionState, reason: str) -> None:
-        """A transition is done; `reason` says why a connection or an attempt ended."""
-
     def stalled(self, reason: str) -> None:
         """Nothing has changed for a while that should have."""
 
     def update_received(self, update: UpdateMessage) -> None:
         """The peer sent routes."""
 
-    def refresh_requested(self, family: Family) -> None:
-        """The peer asks for all routes again."""
+    def refresh_received(self, message: RouteRefresh) -> None:
+        """The peer asks for all routes again, or begins or ends to send its own."""
 
     def next_slice(self) -> Slice | None:
         """UPDATEs to write."""
+
+
+class Siblings(Protocol):
+    """The connections of the same session."""
+
+    def loses_collision(self, connection: "Connection", message: OpenMessage) -> bool:
+        """Whether another connection of the peer goes on in place of this one (RFC 4271 §6.8)."""
+
+    def moved(self, connection: "Connection", new: SessionState, ending: "Ending | None") -> None:
+        """A transition is done; `ending` says how a connection or an attempt ended, if one did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a connection ended.
+
+    Attributes:
+        reason: one sentence for people, or "".
+        lets_peer_restart: the routes of the peer may be kept for its restart time (RFC 4724, RFC 8538).
+    """
+
+    reason: str = ""
+    lets_peer_restart: bool = False
 
 
 class Connection:
@@ -91,14 +116,15 @@ class Connection:
 
     Args:
         owner: the session.
+        siblings: all its connections, this one included.
         fsm: the machine, in the state where it starts.
     """
 
-    def __init__(self, owner: Owner, fsm: Fsm) -> None:
+    def __init__(self, owner: Owner, siblings: Siblings, fsm: Fsm) -> None:
         self.incoming = False
         self.negotiated: Negotiated | None = None
         self._owner = owner
-        self._peer = owner.peer
+        self._siblings = siblings
         self._fsm = fsm
         self._timers = Timers(self._timer_expired)
         self._timers_task = owner.spawn(self._timers.run())
@@ -116,6 +142,10 @@ class Connection:
         return self._fsm.state
 
     @property
+    def _peer(self) -> Peer:
+        return self._owner.peer
+
+    @property
     def connect_retry_counter(self) -> int:
         """How many attempts have failed in a row."""
         return self._fsm.connect_retry_counter
@@ -130,6 +160,12 @@ class Connection:
         self.incoming = True
         self._adopt(sock)
         self.handle(Occurrence(event=Event.TCP_CONNECTION_CONFIRMED))
+
+    def reconfigure(self) -> None:
+        """Takes over from the peer's configuration what needs no new session."""
+        self._fsm.passive = self._peer.passive
+        self._fsm.keepalive_seconds = self._peer.keepalive_seconds
+        self._fsm.connect_retry_seconds = self._peer.connect_retry_seconds
 
     def kick(self) -> None:
         """Says that there may be UPDATEs to write."""
@@ -159,16 +195,25 @@ class Connection:
             reason = occurrence.reason or self._default_reason(occurrence.event)
         old = self._fsm.state
         actions = self._fsm.handle(occurrence)
-        ended = machine.Disconnect() in actions
+        ending = None
+        if machine.Disconnect() in actions:
+            sent = [each.notification for each in actions if isinstance(each, machine.SendNotification)]
+            if sent and occurrence.event is not Event.OPEN_COLLISION_DUMP:
+                reason = with_notification_sent(reason, sent[0])
+            ending = Ending(reason, self._lets_peer_restart(occurrence, sent))
         for action in actions:
-            if (
-                isinstance(action, machine.SendNotification)
-                and occurrence.event is not Event.OPEN_COLLISION_DUMP
-            ):
-                reason = with_notification_sent(reason, action.notification)
             self._perform(action)
-        if ended or self._fsm.state is not old:
-            self._owner.moved(self, self._fsm.state, reason if ended else "")
+        if ending is not None or self._fsm.state is not old:
+            self._siblings.moved(self, self._fsm.state, ending)
+
+    def _lets_peer_restart(self, occurrence: Occurrence, sent: Sequence[Notification]) -> bool:
+        """RFC 4724 §4.2: the end of TCP is a restart, a NOTIFICATION is none unless RFC 8538 says so."""
+        if occurrence.event is Event.TCP_CONNECTION_FAILS or occurrence.silent:
+            return True
+        if self.negotiated is None or not self.negotiated.facts.notification_restart:
+            return False
+        received = occurrence.received
+        return not any(each.is_hard_reset for each in (*sent, *(() if received is None else (received,))))
 
     def _default_reason(self, event: Event) -> str:
         if event is Event.CONNECT_RETRY_TIMER_EXPIRES and self.state is SessionState.CONNECT:
@@ -183,11 +228,11 @@ class Connection:
             case machine.Dial():
                 self._dialling = self._owner.spawn(self._dial())
             case machine.SendOpen():
-                self._send(self._owner.open_message())
+                self.send(self._owner.open_message())
             case machine.SendKeepalive():
-                self._send(KEEPALIVE)
+                self.send(KEEPALIVE)
             case machine.SendNotification(notification):
-                self._send(pack_notification(notification))
+                self.send(pack_notification(notification))
             case machine.Disconnect():
                 self._disconnect()
             case machine.StartTimer():
@@ -195,7 +240,8 @@ class Connection:
             case machine.StopTimer(timer):
                 self._timers.stop(timer)
 
-    def _send(self, message: bytes) -> None:
+    def send(self, message: bytes) -> None:
+        """Queues a control message, ahead of all UPDATEs not yet begun."""
         if self._transport is not None:
             self._transport.send(message)
 
@@ -315,13 +361,15 @@ class Connection:
         except ProtocolError as error:
             self._reject(Event.BGP_OPEN_MSG_ERR, error)
             return
-        if self._owner.loses_collision(self, message):
+        if self._siblings.loses_collision(self, message):
             self.handle(Occurrence(event=Event.OPEN_COLLISION_DUMP))
             return
-        self.negotiated = negotiate(self._peer, message, address_of(self._socket.getsockname()))
+        local_address = address_of(self._socket.getsockname())
+        self.negotiated = negotiate(self._peer, message, local_address, describe(body))
         hold_time = self.negotiated.facts.hold_time_seconds
         if self._transport is not None:
             self._transport.send_hold_seconds = max(SEND_HOLD_SECONDS, 2.0 * hold_time)
+            self._transport.accept_messages_of(self.negotiated.max_received)
         self.handle(Occurrence(event=Event.BGP_OPEN, hold_time_seconds=hold_time))
 
     def _update_received(self, body: bytes) -> None:
@@ -342,13 +390,20 @@ class Connection:
         event = Event.NOTIF_MSG_VER_ERR if is_version else Event.NOTIF_MSG
         # Losing a collision is how two connections become one, and no failure.
         reason = "" if is_collision(notification) else notification_received(notification)
-        self.handle(Occurrence(event=event, reason=reason))
+        self.handle(Occurrence(event=event, received=notification, reason=reason))
 
     def _refresh_received(self, body: bytes) -> None:
+        enhanced = self.negotiated is not None and self.negotiated.facts.enhanced_route_refresh
+        message = None
+        if self.state is SessionState.ESTABLISHED:
+            try:
+                message = unpack_route_refresh(body, enhanced=enhanced)
+            except ProtocolError as error:
+                self._reject(Event.BGP_HEADER_ERR, error)
+                return
         self.handle(Occurrence(event=Event.ROUTE_REFRESH_MSG))
-        family = unpack_route_refresh(body)
-        if family is not None and self.state is SessionState.ESTABLISHED:
-            self._owner.refresh_requested(family)
+        if message is not None:
+            self._owner.refresh_received(message)
 
 
 _MESSAGE_EVENTS = {

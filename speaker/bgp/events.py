@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from speaker.model.peer import SessionFacts, SessionState
-from speaker.model.prefix import Prefix
-from speaker.model.route import Route
+from speaker.model.route import PrefixPath, Route
 
 
 class SessionEventKind(StrEnum):
@@ -31,7 +30,7 @@ class SessionEvent:
         reason: one sentence for people, bounded and free of control characters, or "".
         facts: what was negotiated, with ESTABLISHED.
         advertised: with UPDATE_RECEIVED, the routes it carries.
-        withdrawn: with UPDATE_RECEIVED, the prefixes it takes back.
+        withdrawn: with UPDATE_RECEIVED, the paths it takes back.
     """
 
     peer: str
@@ -41,4 +40,4 @@ class SessionEvent:
     reason: str = ""
     facts: SessionFacts | None = None
     advertised: tuple[Route, ...] = ()
-    withdrawn: tuple[Prefix, ...] = ()
+    withdrawn: tuple[PrefixPath, ...] = ()

@@ -33,14 +33,17 @@ from exabgp.bgp.message.direction import Direction
 from exabgp.bgp.message.open.asn import ASN
 from exabgp.bgp.message.open.capability import (
     ASN4,
+    AddPath,
     Capabilities,
     Capability,
+    EnhancedRouteRefresh,
     Graceful,
     MultiProtocol,
     Negotiated,
     RouteRefresh,
 )
 from exabgp.bgp.message.open.capability import NextHop as ExtendedNextHop
+from exabgp.bgp.message.open.capability.extended import ExtendedMessage
 from exabgp.bgp.message.open.holdtime import HoldTime
 from exabgp.bgp.message.open.routerid import RouterID
 from exabgp.bgp.message.open.version import Version
@@ -57,6 +60,8 @@ from exabgp.bgp.message.update.attribute.aspath import SEQUENCE
 from exabgp.bgp.message.update.attribute.community import (
     Communities,
     Community,
+    ExtendedCommunities,
+    ExtendedCommunity,
     LargeCommunities,
     LargeCommunity,
 )
@@ -76,6 +81,7 @@ __all__ = [
     "SAFI",
     "SEQUENCE",
     "ASPath",
+    "AddPath",
     "Attribute",
     "Attributes",
     "Capabilities",
@@ -83,6 +89,10 @@ __all__ = [
     "Communities",
     "Community",
     "Direction",
+    "EnhancedRouteRefresh",
+    "ExtendedCommunities",
+    "ExtendedCommunity",
+    "ExtendedMessage",
     "ExtendedNextHop",
     "Graceful",
     "HoldTime",

@@ -54,6 +54,7 @@ class Fsm:
         passive: never dial (PassiveTcpEstablishment).
         keepalive_seconds: the KEEPALIVE interval; None is a third of the negotiated hold time.
         connect_retry_seconds: the longest pause between attempts.
+        open_seconds: HoldTimer before the OPEN of the peer.
         state: where it starts; a machine for an incoming connection starts in Active.
         connect_retry_counter: how many attempts have failed in a row.
     """
@@ -64,14 +65,17 @@ class Fsm:
         passive: bool = False,
         keepalive_seconds: int | None = None,
         connect_retry_seconds: float = 30.0,
+        open_seconds: float = LARGE_HOLD_SECONDS,
         state: SessionState = SessionState.IDLE,
         connect_retry_counter: int = 0,
     ) -> None:
         self.state = state
         self.connect_retry_counter = connect_retry_counter
-        self._passive = passive
-        self._keepalive_seconds = keepalive_seconds
-        self._connect_retry_seconds = connect_retry_seconds
+        # These three may change under a running session: it acts on them when it next looks.
+        self.passive = passive
+        self.keepalive_seconds = keepalive_seconds
+        self.connect_retry_seconds = connect_retry_seconds
+        self._open_seconds = open_seconds
         self._hold_time = 0
         self._actions: list[Action] = []
 
@@ -93,14 +97,14 @@ class Fsm:
     def start(self, _occurrence: Occurrence) -> None:
         """Idle: initiate a connection, or listen for one (Events 1, 3 to 5)."""
         self._do(StopTimer(Timer.IDLE_HOLD))
-        if self._passive:
+        if self.passive:
             self.state = SessionState.ACTIVE
         else:
             self._dial()
 
     def _dial(self) -> None:
         self.state = SessionState.CONNECT
-        seconds = min(CONNECT_SECONDS, self._connect_retry_seconds)
+        seconds = min(CONNECT_SECONDS, self.connect_retry_seconds)
         self._do(StartTimer(Timer.CONNECT_RETRY, seconds), Dial())
 
     def redial(self, _occurrence: Occurrence) -> None:
@@ -111,7 +115,7 @@ class Fsm:
 
     def dial_again(self, _occurrence: Occurrence) -> None:
         """Active, Event 9: "initiates a TCP connection [...] and changes its state to Connect"."""
-        if not self._passive:
+        if not self.passive:
             self._dial()
 
     def wait_to_retry(self, _occurrence: Occurrence) -> None:
@@ -122,21 +126,21 @@ class Fsm:
         """
         self._do(Disconnect(), StopTimer(Timer.HOLD))
         self.state = SessionState.ACTIVE
-        if not self._passive:
+        if not self.passive:
             self._do(StartTimer(Timer.CONNECT_RETRY, self._pause(), jitter=True))
         self.connect_retry_counter += 1
 
     def _pause(self) -> float:
         """The pause before the next attempt: exponential, bounded."""
         doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(self.connect_retry_counter, 16)
-        return min(doubled, self._connect_retry_seconds)
+        return min(doubled, self.connect_retry_seconds)
 
     def open_connection(self, _occurrence: Occurrence) -> None:
         """Connect or Active, Events 16 and 17: the TCP connection succeeded."""
         self._do(
             StopTimer(Timer.CONNECT_RETRY),
             SendOpen(),
-            StartTimer(Timer.HOLD, LARGE_HOLD_SECONDS),
+            StartTimer(Timer.HOLD, self._open_seconds),
         )
         self.state = SessionState.OPEN_SENT
 
@@ -170,8 +174,8 @@ class Fsm:
         # "A reasonable maximum time between KEEPALIVE messages would be one third of the Hold Time
         # interval." (§4.4)
         seconds = self._hold_time / 3
-        if self._keepalive_seconds:
-            seconds = min(seconds, self._keepalive_seconds)
+        if self.keepalive_seconds:
+            seconds = min(seconds, self.keepalive_seconds)
         self._do(StartTimer(Timer.KEEPALIVE, seconds, jitter=True))
 
     # -- running -----------------------------------------------------------------------------------
@@ -204,7 +208,7 @@ class Fsm:
         default = Notification(ErrorCode.CEASE, Cease.CONFIGURATION_CHANGE)
         if self.state in _SPEAKING and not occurrence.silent:
             self._do(SendNotification(occurrence.notification or default))
-        self._release_and_retry()
+        self._release_and_retry(occurrence.pause_seconds)
 
     def dump(self, _occurrence: Occurrence) -> None:
         """Event 23: another connection of the same peer won; its machine goes on, this one does not."""
@@ -246,9 +250,9 @@ class Fsm:
         self._do(*(StopTimer(timer) for timer in Timer), Disconnect())
         self.state = SessionState.IDLE
 
-    def _release_and_retry(self) -> None:
+    def _release_and_retry(self, least_pause: float = 0.0) -> None:
         self._release()
-        self._do(StartTimer(Timer.IDLE_HOLD, self._pause(), jitter=True))
+        self._do(StartTimer(Timer.IDLE_HOLD, max(self._pause(), least_pause), jitter=True))
         # "increments the ConnectRetryCounter by 1"
         self.connect_retry_counter += 1
 

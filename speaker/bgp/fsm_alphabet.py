@@ -63,14 +63,18 @@ class Occurrence:
     Attributes:
         hold_time_seconds: the negotiated hold time, with BGP_OPEN.
         notification: what to send with an error or a stop; None sends what the table says.
+        received: the NOTIFICATION that the peer sent, with its two events.
         silent: with a stop, send no NOTIFICATION (graceful restart).
+        pause_seconds: with a stop that is followed by a new start, the least time until then.
         reason: one sentence for people on why a connection ends.
     """
 
     event: Event
     hold_time_seconds: int = 0
     notification: Notification | None = None
+    received: Notification | None = None
     silent: bool = False
+    pause_seconds: float = 0.0
     reason: str = ""
 
 

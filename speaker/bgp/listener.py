@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from speaker.bgp.sockopts import MAXIMUM_TTL, set_md5, set_ttl
 from speaker.errors import HostError
 from speaker.model.peer import Password
-from speaker.model.prefix import Address
+from speaker.model.prefix import Address, Prefix
 from speaker.sockets import address_of, describe, socket_address, socket_family
 
 _BACKLOG = 128
@@ -84,18 +84,18 @@ class Listener:
                 f"cannot listen on {address} port {self._port}: {describe(error)}{hint}"
             ) from error
 
-    def set_password(self, address: Address, password: Password | None) -> None:
-        """Asks connections from `address` for a signature, before it connects; None asks for none.
+    def set_password(self, where: Address | Prefix, password: Password | None) -> None:
+        """Asks connections from an address or a prefix for a signature, before they come; None for none.
 
         Raises:
             HostError: the kernel has no TCP MD5.
         """
         for sock in self._sockets:
-            if sock.family == socket_family(address):
+            if sock.family == socket_family(where):
                 try:
-                    set_md5(sock, address, password)
+                    set_md5(sock, where, password)
                 except OSError as error:
-                    raise HostError(f"cannot set the TCP MD5 key of {address}: {describe(error)}") from error
+                    raise HostError(f"cannot set the TCP MD5 key of {where}: {describe(error)}") from error
 
     async def run(self) -> None:
         """Accepts until cancelled."""

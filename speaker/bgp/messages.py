@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address
 
-from speaker.model.prefix import Family, Prefix
-from speaker.model.route import Route
+from speaker.model.prefix import Family
+from speaker.model.route import PrefixPath, Route
 
 HEADER = struct.Struct("!16sHB")
+_ROUTE_REFRESH = struct.Struct("!HBB")
 MARKER = b"\xff" * 16
-MAX_MESSAGE = 4096  # RFC 4271 §4.1; RFC 8654 is not offered
+MAX_MESSAGE = 4096
+"""RFC 4271 §4.1."""
+
+MAX_EXTENDED_MESSAGE = 65535
+"""RFC 8654 §3, for all but OPEN and KEEPALIVE."""
+
 AFI_SAFI = {Family.IPV4: (1, 1), Family.IPV6: (2, 1)}
 FAMILY_OF_AFI_SAFI = {code: family for family, code in AFI_SAFI.items()}
 
@@ -30,14 +36,23 @@ class MessageType(IntEnum):
     ROUTE_REFRESH = 5
 
 
-# The shortest and longest of each type, header included (RFC 4271 §6.1, RFC 2918 §3).
+# The shortest and longest of each type, header included (RFC 4271 §6.1, RFC 8654 §3, RFC 2918 §3). What is
+# too long for a ROUTE-REFRESH has an error of its own (RFC 7313 §5).
 _LENGTHS = {
     MessageType.OPEN: (29, MAX_MESSAGE),
-    MessageType.UPDATE: (23, MAX_MESSAGE),
-    MessageType.NOTIFICATION: (21, MAX_MESSAGE),
+    MessageType.UPDATE: (23, MAX_EXTENDED_MESSAGE),
+    MessageType.NOTIFICATION: (21, MAX_EXTENDED_MESSAGE),
     MessageType.KEEPALIVE: (19, 19),
-    MessageType.ROUTE_REFRESH: (23, 23),
+    MessageType.ROUTE_REFRESH: (23, MAX_EXTENDED_MESSAGE),
 }
+
+
+class RefreshSubtype(IntEnum):
+    """The message subtypes of ROUTE-REFRESH (RFC 7313 §3.2)."""
+
+    REQUEST = 0
+    BEGIN = 1
+    END = 2
 
 
 class ErrorCode(IntEnum):
@@ -54,7 +69,7 @@ class ErrorCode(IntEnum):
 
 
 class Cease(IntEnum):
-    """The subcodes of Cease (RFC 4486 §3)."""
+    """The subcodes of Cease (RFC 4486 §3, RFC 8538 §3, RFC 9384 §3)."""
 
     MAXIMUM_PREFIXES = 1
     ADMINISTRATIVE_SHUTDOWN = 2
@@ -63,6 +78,8 @@ class Cease(IntEnum):
     CONNECTION_REJECTED = 5
     CONFIGURATION_CHANGE = 6
     COLLISION_RESOLUTION = 7
+    HARD_RESET = 9
+    BFD_DOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,22 @@ class Notification:
 
     def __str__(self) -> str:
         return f"{self.code}/{self.subcode}"
+
+    @property
+    def is_hard_reset(self) -> bool:
+        """Whether it forbids to keep the routes (RFC 8538 §3)."""
+        return (self.code, self.subcode) == (ErrorCode.CEASE, Cease.HARD_RESET)
+
+    def as_hard_reset(self) -> "Notification":
+        """The same inside a Hard Reset: "the encapsulated Notification message" (RFC 8538 §3.1)."""
+        return Notification(ErrorCode.CEASE, Cease.HARD_RESET, bytes([self.code, self.subcode]) + self.data)
+
+    @property
+    def inner(self) -> "Notification":
+        """What a Hard Reset carries; itself when it is none, or carries nothing."""
+        if not self.is_hard_reset or len(self.data) < 2:
+            return self
+        return Notification(self.data[0], self.data[1], self.data[2:])
 
 
 class ProtocolError(Exception):
@@ -95,12 +128,31 @@ class PeerGracefulRestart:
     Attributes:
         restart_time_seconds: how long we should keep its routes while it is away.
         restarting: its R bit.
+        notification: its N bit (RFC 8538 §2).
         families: the families whose forwarding state it can preserve; a mere helper names none.
+        preserved: those of them with the F bit: the forwarding state was preserved indeed.
     """
 
     restart_time_seconds: int
     restarting: bool
     families: frozenset[Family]
+    notification: bool = False
+    preserved: frozenset[Family] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LongLived:
+    """One family of the long-lived graceful restart capability (RFC 9494 §3).
+
+    Attributes:
+        family: of the routes.
+        preserved: its F bit.
+        stale_seconds: how long the routes may be kept once the restart time is over, up to 16777215.
+    """
+
+    family: Family
+    preserved: bool
+    stale_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +162,9 @@ class OpenMessage:
     Attributes:
         asn: the AS number, from the capability of RFC 6793 when it is there.
         families: those of the multiprotocol capability; None when it was not sent at all.
+        add_path_send: the families in which the peer can send several paths (RFC 7911 §4).
+        add_path_receive: the families in which it can receive them.
+        roles: each value of the role capability (RFC 9234 §4.1); more than one is an error.
     """
 
     asn: int
@@ -119,7 +174,21 @@ class OpenMessage:
     four_octet_as: bool = False
     extended_next_hop: bool = False
     route_refresh: bool = False
+    enhanced_route_refresh: bool = False
+    extended_messages: bool = False
+    add_path_send: frozenset[Family] = frozenset()
+    add_path_receive: frozenset[Family] = frozenset()
+    roles: frozenset[int] = frozenset()
     graceful_restart: PeerGracefulRestart | None = None
+    long_lived: tuple[LongLived, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRefresh:
+    """A ROUTE-REFRESH message (RFC 2918 §3, RFC 7313 §3.2)."""
+
+    family: Family
+    subtype: RefreshSubtype = RefreshSubtype.REQUEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +196,19 @@ class UpdateMessage:
     """What an UPDATE says of our families; `end_of_rib` is set for the marker of RFC 4724 §2."""
 
     advertised: tuple[Route, ...] = ()
-    withdrawn: tuple[Prefix, ...] = ()
+    withdrawn: tuple[PrefixPath, ...] = ()
     end_of_rib: Family | None = None
 
 
 class Framer:
-    """Cuts a stream of bytes into messages and checks their headers (RFC 4271 §6.1)."""
+    """Cuts a stream of bytes into messages and checks their headers (RFC 4271 §6.1).
+
+    Attributes:
+        max_message: the longest message that may come, in octets (RFC 8654).
+    """
 
     def __init__(self) -> None:
+        self.max_message = MAX_MESSAGE
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[MessageType, bytes]]:
@@ -149,7 +223,7 @@ class Framer:
         try:
             while len(buffer) - start >= HEADER.size:
                 marker, length, code = HEADER.unpack_from(buffer, start)
-                kind = _checked_header(marker, length, code)
+                kind = _checked_header(marker, length, code, self.max_message)
                 end = start + length
                 if len(buffer) < end:
                     return
@@ -160,11 +234,11 @@ class Framer:
             del buffer[:start]
 
 
-def _checked_header(marker: bytes, length: int, code: int) -> MessageType:
+def _checked_header(marker: bytes, length: int, code: int, max_message: int) -> MessageType:
     if marker != MARKER:
         notification = Notification(ErrorCode.MESSAGE_HEADER, 1)
         raise ProtocolError(notification, "peer sent a header without the marker")
-    if not HEADER.size <= length <= MAX_MESSAGE:
+    if not HEADER.size <= length <= max_message:
         raise _bad_length(length)
     try:
         kind = MessageType(code)
@@ -204,22 +278,45 @@ def unpack_notification(body: bytes) -> Notification:
     return Notification(body[0], body[1], body[2:])
 
 
-def pack_route_refresh(family: Family) -> bytes:
-    """A ROUTE-REFRESH that asks for all routes of `family` (RFC 2918 §3)."""
+def pack_route_refresh(family: Family, subtype: RefreshSubtype = RefreshSubtype.REQUEST) -> bytes:
+    """A ROUTE-REFRESH: all routes of `family`, please, or here they begin or end (RFC 7313 §3.2)."""
     afi, safi = AFI_SAFI[family]
-    return pack_message(MessageType.ROUTE_REFRESH, struct.pack("!HBB", afi, 0, safi))
+    return pack_message(MessageType.ROUTE_REFRESH, _ROUTE_REFRESH.pack(afi, subtype, safi))
 
 
-def unpack_route_refresh(body: bytes) -> Family | None:
-    """The family asked for; None when it is not ours.
+def unpack_route_refresh(body: bytes, *, enhanced: bool) -> RouteRefresh | None:
+    """The ROUTE-REFRESH in `body`; None when it means nothing to us.
 
     "If a BGP speaker receives from its peer a ROUTE-REFRESH message with the <AFI, SAFI> that the
     speaker didn't advertise to the peer at the session establishment time via capability
     advertisement, the speaker shall ignore such a message." (RFC 2918 §4)
+
+    Args:
+        body: the message without its header, of four octets or more.
+        enhanced: whether RFC 7313 was negotiated; without it subtypes have no meaning.
+
+    Raises:
+        ProtocolError: it is too long.
     """
-    afi, subtype, safi = struct.unpack("!HBB", body)
-    # A subtype other than 0 belongs to RFC 7313, which we do not offer.
-    return FAMILY_OF_AFI_SAFI.get((afi, safi)) if subtype == 0 else None
+    afi, subtype, safi = _ROUTE_REFRESH.unpack_from(body)
+    marks = enhanced and subtype in (RefreshSubtype.BEGIN, RefreshSubtype.END)
+    if len(body) != _ROUTE_REFRESH.size:
+        if not marks:
+            raise _bad_length(HEADER.size + len(body))
+        # "the Data field of the NOTIFICATION message MUST contain the complete ROUTE-REFRESH message"
+        # (RFC 7313 §5)
+        data = pack_message(MessageType.ROUTE_REFRESH, body)
+        raise ProtocolError(Notification(ErrorCode.ROUTE_REFRESH, 1, data), "peer sent a long ROUTE-REFRESH")
+    family = FAMILY_OF_AFI_SAFI.get((afi, safi))
+    if family is None or not (marks or subtype == RefreshSubtype.REQUEST):
+        return None
+    return RouteRefresh(family, RefreshSubtype(subtype))
+
+
+def prefix_limit_reached(family: Family, limit: int) -> Notification:
+    """The Cease for a peer that sends too much, with the limit as its data (RFC 4486 §4)."""
+    data = struct.pack("!HBL", *AFI_SAFI[family], limit)
+    return Notification(ErrorCode.CEASE, Cease.MAXIMUM_PREFIXES, data)
 
 
 def shutdown_communication(text: str) -> bytes:

@@ -13,14 +13,18 @@ from typing import Any
 from speaker.bgp.events import SessionEvent
 from speaker.bgp.listener import Listener
 from speaker.bgp.messages import Cease, ErrorCode, Notification, shutdown_communication
+from speaker.bgp.ranges import Ranges
 from speaker.bgp.session import Session, Surroundings
 from speaker.bgp.sockopts import prepare
-from speaker.model.peer import Password, Peer, SessionStatus
-from speaker.model.prefix import Address, Prefix
-from speaker.model.route import PathAttributes, Route
+from speaker.model.peer import Password, Peer, PeerRange, SessionStatus
+from speaker.model.prefix import Address, Family, Prefix
+from speaker.model.route import PathAttributes, Paths, PrefixPath, Route
+from speaker.sockets import same_host
 
 GRACEFUL_SHUTDOWN = 0xFFFF0000
 """The well-known community 65535:0 (RFC 8326 §5)."""
+
+PEER_DECONFIGURED = Notification(ErrorCode.CEASE, Cease.PEER_DECONFIGURED)
 
 _WRITE_SECONDS = 5.0
 """How long a stopping speaker waits for its withdrawals to be taken."""
@@ -51,7 +55,8 @@ class PeerSet:
             restart time of it carries the R bit. None never sets it.
         forwarding_preserved: the F bit of each family; False when the node itself has just booted.
         open_socket: makes TCP sockets of a family, for dialling and listening.
-        received_limit: how many received prefixes are kept for each peer.
+        received_limit: how many received prefixes are kept of a peer without a limit of its own.
+        holds_new_sessions: each new session waits for `routes_complete` before it sends anything.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class PeerSet:
         forwarding_preserved: bool = True,
         open_socket: Callable[[socket.AddressFamily], socket.socket] = tcp_socket,
         received_limit: int = 10_000,
+        holds_new_sessions: bool = False,
     ) -> None:
         self._around = Surroundings(
             spawn=self._spawn,
@@ -72,6 +78,7 @@ class PeerSet:
             started_at=started_at,
             forwarding_preserved=forwarding_preserved,
             received_limit=received_limit,
+            holds_new_sessions=holds_new_sessions,
         )
         self._listener = None
         if listen_port is not None:
@@ -82,6 +89,7 @@ class PeerSet:
                 on_connection=self._connection_accepted,
             )
         self._sessions: dict[str, Session] = {}
+        self._ranges = Ranges(self._around)
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._started: set[str] = set()
@@ -96,8 +104,8 @@ class PeerSet:
     def set_peers(self, peers: Sequence[Peer]) -> None:
         """Adds, changes and removes peers, one at a time; the others do not notice.
 
-        A changed peer keeps what it should hear. Its session starts anew; with graceful restart
-        negotiated, and the same AS on both sides, it keeps the routes meanwhile.
+        A changed peer keeps what it should hear. `changes.EFFECTS` says which changes its session survives;
+        over the others graceful restart keeps the routes, where it is negotiated and both ASes stay.
         """
         wanted = {peer.name: peer for peer in peers}
         for name in [name for name in self._sessions if name not in wanted]:
@@ -105,26 +113,38 @@ class PeerSet:
         for peer in wanted.values():
             session = self._sessions.get(peer.name)
             if session is None:
-                self._add(peer, None)
+                self._add(peer)
             elif session.peer != peer:
-                _stop_changed(session, peer)
-                self._set_password(session.peer.address, None)
-                self._add(peer, session.rib_out.desired)
+                self._change(session, peer)
 
-    def _add(self, peer: Peer, desired: Mapping[Prefix, Route] | None) -> None:
-        session = Session(peer, self._around, released=self._released, desired=desired)
+    def set_ranges(self, ranges: Sequence[PeerRange]) -> None:
+        """Takes peers from these prefixes, without each being configured, and from no others any more."""
+        for each in self._ranges.configured:
+            self._set_password(each.prefix, None)
+        self._ranges.configure(ranges)
+        for each in ranges:
+            self._set_password(each.prefix, each.template.password)
+
+    def _add(self, peer: Peer) -> None:
+        session = Session(peer, self._around, released=self._released)
         self._sessions[peer.name] = session
         self._set_password(peer.address, peer.password)
         self._begin(session)
 
+    def _change(self, session: Session, peer: Peer) -> None:
+        if session.peer.address != peer.address:
+            self._set_password(session.peer.address, None)
+        # Before the session goes, so that the peer finds the new key when it comes back.
+        self._set_password(peer.address, peer.password)
+        session.change(peer)
+
     def _remove(self, session: Session) -> None:
-        notification = Notification(ErrorCode.CEASE, Cease.PEER_DECONFIGURED)
-        session.stop(notification, "the peer was removed from the configuration")
+        session.stop(PEER_DECONFIGURED, "the peer was removed from the configuration")
         self._set_password(session.peer.address, None)
 
-    def _set_password(self, address: Address, password: Password | None) -> None:
+    def _set_password(self, where: Address | Prefix, password: Password | None) -> None:
         if self._listener is not None:
-            self._listener.set_password(address, password)
+            self._listener.set_password(where, password)
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -142,6 +162,8 @@ class PeerSet:
             self._listener.open()
             for session in self._sessions.values():
                 self._set_password(session.peer.address, session.peer.password)
+            for each in self._ranges.configured:
+                self._set_password(each.prefix, each.template.password)
         self._begin_all()
 
     def _begin_all(self) -> None:
@@ -177,46 +199,77 @@ class PeerSet:
             self._tasks = None
 
     def _connection_accepted(self, sock: socket.socket, address: Address) -> bool:
-        for session in self._sessions.values():
-            if session.peer.address == address:
-                try:
-                    prepare(sock, session.peer)
-                except OSError:
-                    return False
-                return session.accept(sock)
-        return False
+        session = next((s for s in self._sessions.values() if same_host(s.peer.address, address)), None)
+        if session is None:
+            session = self._ranges.session(address, released=self._released)
+        if session is None:
+            return False
+        try:
+            prepare(sock, session.peer)
+        except OSError:
+            return False
+        return session.accept(sock)
 
     # -- routes ------------------------------------------------------------------------------------
 
-    def update(self, peer: str, changes: Mapping[Prefix, Route | None]) -> None:
+    def _session(self, name: str) -> Session | None:
+        return self._sessions.get(name) or self._ranges.sessions.get(name)
+
+    def _all(self) -> list[Session]:
+        return [*self._sessions.values(), *self._ranges.sessions.values()]
+
+    def update(self, peer: str, changes: Mapping[Prefix, Paths | None]) -> None:
         """Changes what a peer should hear; the last writer wins for each prefix, None withdraws.
 
         Cheap: packing and writing happen on the event loop, in slices. A peer that is not configured
         any more is no error.
         """
-        session = self._sessions.get(peer)
+        session = self._session(peer)
         if session is not None and not self._stopping:
             session.update(changes)
 
     def release(self) -> None:
         """The cluster is in sync: UPDATEs and End-of-RIB may flow. Before, nothing is sent."""
         self._released = True
-        for session in self._sessions.values():
+        for session in self._all():
             session.release()
 
-    def advertised(self, peer: str) -> Mapping[Prefix, Route]:
+    def routes_complete(self, peer: str) -> None:
+        """All that the peer's new session should hear has been handed over (`holds_new_sessions`)."""
+        session = self._session(peer)
+        if session is not None:
+            session.routes_complete()
+
+    def request_refresh(self, peer: str, family: Family) -> None:
+        """Asks the peer for all its routes of a family again (RFC 2918); one that cannot is not asked."""
+        session = self._session(peer)
+        if session is not None:
+            session.request_refresh(family)
+
+    def reset(self, peer: str, notification: Notification, reason: str) -> None:
+        """Ends the peer's session, and its routes with it; a new attempt follows."""
+        session = self._session(peer)
+        if session is not None:
+            session.reset(notification, reason)
+
+    def advertised(self, peer: str) -> Mapping[Prefix, Paths]:
         """What the transport of the present session took."""
-        session = self._sessions.get(peer)
+        session = self._session(peer)
         return {} if session is None else session.rib_out.sent
 
-    def received(self, peer: str) -> Mapping[Prefix, Route]:
-        """What the peer has advertised in the present session."""
-        session = self._sessions.get(peer)
-        return {} if session is None else session.rib_in.routes
+    def received(self, peer: str) -> Mapping[PrefixPath, Route]:
+        """What the peer has advertised, also what is kept of it while it restarts gracefully."""
+        session = self._session(peer)
+        return {} if session is None else session.received
 
     def sessions(self) -> Mapping[str, SessionStatus]:
-        """Every session as it stands, by `Peer.name`."""
-        return {name: session.status() for name, session in self._sessions.items()}
+        """Every session as it stands, by `Peer.name`; those of ranges come last."""
+        return {session.peer.name: session.status() for session in self._all()}
+
+    @property
+    def range_peers(self) -> tuple[Peer, ...]:
+        """The peers that belong to ranges and are here now."""
+        return tuple(session.peer for session in self._ranges.sessions.values())
 
     @property
     def refused_connections(self) -> int:
@@ -240,7 +293,7 @@ class PeerSet:
             await self._withdraw(drain_seconds)
         data = shutdown_communication(reason)
         cease = Notification(ErrorCode.CEASE, Cease.ADMINISTRATIVE_SHUTDOWN, data)
-        for session in self._sessions.values():
+        for session in self._all():
             silent = graceful_restart and session.facts is not None and session.facts.peer_graceful_restart
             session.stop(None if silent else cease, reason or "the speaker stops")
         if self._listening is not None:
@@ -250,13 +303,13 @@ class PeerSet:
         self._stopped.set()
 
     async def _withdraw(self, drain_seconds: float) -> None:
-        established = [session for session in self._sessions.values() if session.facts is not None]
+        established = [session for session in self._all() if session.facts is not None]
         if not established:
             return
         if drain_seconds > 0:
             for session in established:
                 for chunk in _in_chunks(session.rib_out.desired):
-                    session.update({prefix: _shutting_down(route) for prefix, route in chunk.items()})
+                    session.update({prefix: _shutting_down(paths) for prefix, paths in chunk.items()})
                     await asyncio.sleep(0)
             await asyncio.sleep(drain_seconds)
         for session in established:
@@ -267,26 +320,21 @@ class PeerSet:
         await asyncio.sleep(_MOMENT_SECONDS)
 
 
-def _stop_changed(session: Session, peer: Peer) -> None:
-    """Ends a session whose configuration has changed, so that the peer keeps the routes if it can."""
-    reason = "the peer's configuration changed"
-    same_ends = (session.peer.asn, session.peer.local_asn) == (peer.asn, peer.local_asn)
-    facts = session.facts
-    if facts is not None and facts.peer_graceful_restart and same_ends and peer.graceful_restart is not None:
-        session.stop(None, reason)
-    else:
-        session.stop(Notification(ErrorCode.CEASE, Cease.CONFIGURATION_CHANGE), reason)
-
-
-def _in_chunks(routes: Mapping[Prefix, Route]) -> Iterator[dict[Prefix, Route]]:
+def _in_chunks(routes: Mapping[Prefix, Paths]) -> Iterator[dict[Prefix, Paths]]:
     """The routes as they now are, a slice at a time."""
     items = iter(list(routes.items()))
     while chunk := dict(islice(items, _PREFIXES_PER_SLICE)):
         yield chunk
 
 
-def _shutting_down(route: Route) -> Route:
-    """The route as one that is about to go: RFC 8326 §4.2, and the least local preference inside the AS."""
+def _shutting_down(paths: Paths) -> Paths:
+    """Routes as those that are about to go: RFC 8326 §4.2, and the least local preference inside the AS."""
+    if isinstance(paths, Route):
+        return _path_shutting_down(paths)
+    return tuple(_path_shutting_down(path) for path in paths)
+
+
+def _path_shutting_down(route: Route) -> Route:
     attributes: PathAttributes = replace(
         route.attributes,
         communities=tuple(sorted({*route.attributes.communities, GRACEFUL_SHUTDOWN})),

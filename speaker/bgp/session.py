@@ -1,37 +1,47 @@
-"""The session with one configured peer, over all its connections.
+"""The session with one peer: what it should hear, what it has said, and when all that begins and ends.
 
-Knows the peer's Adj-RIBs, which of two connections goes on (RFC 4271 §6.8), what restarts mean
-(RFC 4724) and what the daemon is to hear. Must not know other peers.
+Knows restarts of the peer and changes of the configuration. Must not know sockets, state machines or other
+peers.
 """
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from speaker.bgp.adj_rib_in import AdjRibIn
 from speaker.bgp.adj_rib_out import AdjRibOut
 from speaker.bgp.advertising import Advertiser
+from speaker.bgp.changes import Effect, effect
 from speaker.bgp.codec_open import pack_open
-from speaker.bgp.connection import Connection
-from speaker.bgp.events import SessionEvent, SessionEventKind
-from speaker.bgp.fsm import CONNECT_SECONDS, Fsm
+from speaker.bgp.connection import Connection, Ending
+from speaker.bgp.connections import Connections
+from speaker.bgp.events import SessionEvent
+from speaker.bgp.fsm import CONNECT_SECONDS, LARGE_HOLD_SECONDS
 from speaker.bgp.fsm_alphabet import Event, Occurrence
-from speaker.bgp.messages import Notification, OpenMessage, UpdateMessage
+from speaker.bgp.messages import (
+    Cease,
+    ErrorCode,
+    Notification,
+    RefreshSubtype,
+    RouteRefresh,
+    UpdateMessage,
+    pack_route_refresh,
+    prefix_limit_reached,
+)
 from speaker.bgp.negotiation import Negotiated
+from speaker.bgp.receiving import ReceivingSpeaker
+from speaker.bgp.record import Record
 from speaker.bgp.transport import Slice, Transport
-from speaker.model.peer import Peer, SessionFacts, SessionState, SessionStatus
-from speaker.model.prefix import Family, Prefix
-from speaker.model.route import Route
+from speaker.model.peer import GracefulRestart, Peer, SessionFacts, SessionState, SessionStatus
+from speaker.model.prefix import Family, Prefix, family_of
+from speaker.model.route import Paths, PrefixPath, Route
 
-_MOST_CONNECTIONS = 8
-"""How many TCP connections a peer may have here at once, those that are just ending included."""
+PREFIX_LIMIT_PAUSE_SECONDS = 300.0
+"""How long a peer that sends too many prefixes gets no new session (RFC 4486 §4 leaves it to us)."""
 
-
-# The states of a machine whose connection has ended.
-_OVER = (SessionState.IDLE, SessionState.ACTIVE)
+STRANGER_OPEN_SECONDS = 10.0
+"""How long a peer of a range may take to send its OPEN: it holds one of few places meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +54,8 @@ class Surroundings:
         on_event: the daemon's ear.
         started_at: when the process started, on the event loop's clock; None never sets the R bit.
         forwarding_preserved: the F bit of RFC 4724 §3.
-        received_limit: how many received prefixes are kept for each peer.
+        received_limit: how many received prefixes are kept of a peer without a limit of its own.
+        holds_new_sessions: each new session waits for `routes_complete` before it sends anything.
     """
 
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -53,16 +64,18 @@ class Surroundings:
     started_at: float | None
     forwarding_preserved: bool
     received_limit: int
+    holds_new_sessions: bool
 
 
 class Session:
-    """A configured peer at work.
+    """A peer at work.
 
     Args:
         peer: the configuration.
         around: what all sessions share.
         released: whether UPDATEs and End-of-RIB may flow.
-        desired: what the peer should hear, from a session that this one replaces.
+        on_ended: called when a connection has ended and none is left; None for a configured peer, which
+            tries again. A peer with it belongs to a range.
     """
 
     def __init__(
@@ -71,30 +84,33 @@ class Session:
         around: Surroundings,
         *,
         released: bool,
-        desired: Mapping[Prefix, Route] | None = None,
+        on_ended: Callable[["Session"], None] | None = None,
     ) -> None:
         self.peer = peer
-        self.rib_in = AdjRibIn(around.received_limit)
         self._around = around
-        self._advertiser = Advertiser(released=released, desired=desired)
-        self._main: Connection | None = None
-        self._rival: Connection | None = None
-        self._reported = SessionState.IDLE
+        self._on_ended = on_ended
+        self._advertiser = Advertiser(released=released)
+        self._record = Record(peer.name, around.on_event)
+        self._receiving = ReceivingSpeaker(
+            self._receiving_limit, _deferral(peer), self._record.update_received
+        )
+        self._connections = Connections(
+            self,
+            on_moved=self._moved,
+            on_failed=self._failed,
+            open_seconds=LARGE_HOLD_SECONDS if on_ended is None else STRANGER_OPEN_SECONDS,
+        )
         self._negotiated: Negotiated | None = None
-        self._established_at: float | None = None
-        self._established_on_loop = 0.0
-        self._had_session = False
-        self._last_error = ""
-        self._flaps = 0
+        self._released = released
         self._stopped = False
-        self._served = 0
+        self.served = 0
 
     # -- what the set of peers asks ----------------------------------------------------------------
 
     @property
     def facts(self) -> SessionFacts | None:
         """What was negotiated; None unless established."""
-        return None if self._negotiated is None else self._negotiated.facts
+        return self._record.facts
 
     @property
     def rib_out(self) -> AdjRibOut:
@@ -102,98 +118,140 @@ class Session:
         return self._advertiser.rib
 
     @property
+    def received(self) -> Mapping[PrefixPath, Route]:
+        """What the peer has advertised, also what is kept of it while it restarts."""
+        return self._receiving.rib.routes
+
+    @property
+    def restart_seconds(self) -> int:
+        """How long the peer may take to come back with its routes kept; 0 unless established with that."""
+        restart = None if self._negotiated is None else self._negotiated.peer_restart
+        return 0 if restart is None else restart.restart_time_seconds
+
+    @property
     def is_flushed(self) -> bool:
         """Whether the peer's TCP has acknowledged everything that was to be sent."""
-        return not self.rib_out.has_work and (self._main is None or self._main.is_flushed)
+        return not self.rib_out.has_work and self._connections.is_flushed
 
     def status(self) -> SessionStatus:
         """The session as it stands."""
+        record = self._record
         return SessionStatus(
             peer=self.peer,
-            state=self._reported,
-            facts=self.facts,
-            established_at=self._established_at,
-            last_error=self._last_error,
+            state=record.state,
+            facts=record.facts,
+            established_at=record.established_at,
+            last_error=record.last_error,
             advertised=self.rib_out.counts,
             pending=self.rib_out.pending,
-            received=self.rib_in.counts,
-            flaps=self._flaps,
+            received=self._receiving.rib.counts,
+            flaps=record.flaps,
         )
 
     def start(self) -> None:
         """Begins to dial, or to wait for the peer."""
-        if self._main is None:
-            self._main = Connection(self, self._machine(SessionState.IDLE))
-            self._main.handle(Occurrence(event=Event.MANUAL_START))
+        self._connections.start()
 
-    def update(self, changes: Mapping[Prefix, Route | None]) -> None:
+    def update(self, changes: Mapping[Prefix, Paths | None]) -> None:
         """Changes what the peer should hear."""
         self.rib_out.update(changes)
-        self._kick()
+        self._connections.kick()
 
     def release(self) -> None:
         """UPDATEs and End-of-RIB may flow."""
+        self._released = True
+        if not self._around.holds_new_sessions:
+            self._let_flow()
+
+    def routes_complete(self) -> None:
+        """All that the new session should hear is known: its first advertisement may begin."""
+        if self._released:
+            self._let_flow()
+
+    def _let_flow(self) -> None:
         self._advertiser.released = True
-        self._kick()
+        self._connections.kick()
+
+    def change(self, peer: Peer) -> None:
+        """Takes another configuration; `changes.EFFECTS` says what it does to the session."""
+        outcome = effect(self.peer, peer)
+        keeps = (
+            outcome is Effect.RESTART
+            and self.facts is not None
+            and self.facts.peer_graceful_restart
+            and peer.graceful_restart is not None
+        )
+        running = self._connections.running
+        self.peer = peer
+        self._receiving.rib.limit = self._receiving_limit
+        self._receiving.deferral_seconds = _deferral(peer)
+        self._connections.reconfigure()
+        if outcome is Effect.LIVE and self._connections.connected:
+            return
+        cease = Notification(ErrorCode.CEASE, Cease.CONFIGURATION_CHANGE)
+        self._end(None if keeps else cease, "the peer's configuration changed", hard=outcome is Effect.RESET)
+        if running:
+            self.start()
+
+    def request_refresh(self, family: Family) -> None:
+        """Asks the peer for all its routes of a family again, if it can do that (RFC 2918 §4)."""
+        negotiated = self._negotiated
+        if negotiated is not None and negotiated.peer_refreshes and family in negotiated.facts.families:
+            self._connections.send(pack_route_refresh(family))
+
+    def reset(self, notification: Notification, reason: str, pause_seconds: float = 0.0) -> None:
+        """Ends the session and all routes with it, and begins anew after a pause."""
+        self._connections.reset(
+            Occurrence(
+                event=Event.AUTOMATIC_STOP,
+                notification=self._harden(notification),
+                pause_seconds=pause_seconds,
+                reason=reason,
+            )
+        )
 
     def stop(self, notification: Notification | None, reason: str) -> None:
         """Ends the session for good; without a NOTIFICATION the peer sees a restart (RFC 4724)."""
         self._stopped = True
-        occurrence = Occurrence(
-            event=Event.MANUAL_STOP,
-            notification=notification,
-            silent=notification is None,
-            reason=reason,
+        self._end(notification, reason, hard=True)
+        self._receiving.close()
+
+    def _end(self, notification: Notification | None, reason: str, *, hard: bool) -> None:
+        if notification is not None and hard:
+            notification = self._harden(notification)
+        self._connections.stop(
+            Occurrence(
+                event=Event.MANUAL_STOP,
+                notification=notification,
+                silent=notification is None,
+                reason=reason,
+            )
         )
-        for connection in (self._rival, self._main):
-            if connection is not None:
-                connection.handle(occurrence)
-                connection.dispose()
-        self._main = self._rival = None
+
+    def _harden(self, notification: Notification) -> Notification:
+        """Says that the routes must go, where a NOTIFICATION alone would not (RFC 8538 §3)."""
+        facts = self.facts
+        return (
+            notification.as_hard_reset() if facts is not None and facts.notification_restart else notification
+        )
 
     def accept(self, sock: socket.socket) -> bool:
         """Takes a connection that the peer has made; False when it is not welcome now."""
-        main = self._main
-        if main is None or main.state is SessionState.IDLE:
-            # "In this state, BGP FSM refuses all incoming BGP connections for this peer." (§8.2.2)
-            return False
-        if self._served >= _MOST_CONNECTIONS:
-            return False
-        if main.state is SessionState.ESTABLISHED and self._is_restart_of_peer():
-            reason = "peer opened a new connection: it has restarted"
-            main.handle(Occurrence(event=Event.TCP_CONNECTION_FAILS, reason=reason))
-            main.dispose()
-            main = self._main = Connection(self, self._machine(SessionState.ACTIVE))
-        if main.state is SessionState.ACTIVE:
-            main.accept(sock)
-            return True
-        self._drop_rival()
-        self._rival = Connection(self, self._machine(SessionState.ACTIVE))
-        self._rival.accept(sock)
-        return True
+        return self._connections.accept(sock, peer_may_restart=self._peer_may_restart())
 
-    def _is_restart_of_peer(self) -> bool:
+    def _peer_may_restart(self) -> bool:
         """Whether a new connection, while one is Established, means that the peer has restarted.
 
-        RFC 4724 §4.2 says so where graceful restart is negotiated: the old connection is closed without a
-        NOTIFICATION, and the session goes on over the new one. But an attempt that the peer began before
-        the session was established arrives at that time too, and is a collision.
+        It does where graceful restart is negotiated. But an attempt that the peer began before the session
+        was established arrives at that time too, and is a collision.
         """
-        age = asyncio.get_running_loop().time() - self._established_on_loop
-        return self._negotiated is not None and self._negotiated.peer_restarts and age > CONNECT_SECONDS
+        negotiated = self._negotiated
+        restarts = negotiated is not None and negotiated.peer_restarts
+        return restarts and self._record.age_seconds > CONNECT_SECONDS
 
-    def _machine(self, state: SessionState) -> Fsm:
-        return Fsm(
-            passive=self.peer.passive,
-            keepalive_seconds=self.peer.keepalive_seconds,
-            connect_retry_seconds=self.peer.connect_retry_seconds,
-            state=state,
-            connect_retry_counter=0 if self._main is None else self._main.connect_retry_counter,
-        )
-
-    def _kick(self) -> None:
-        if self._main is not None:
-            self._main.kick()
+    @property
+    def _receiving_limit(self) -> int:
+        return self._around.received_limit if self.peer.max_prefixes is None else self.peer.max_prefixes
 
     # -- what a connection asks --------------------------------------------------------------------
 
@@ -203,11 +261,11 @@ class Session:
 
     def serve(self, transport: Transport) -> None:
         """Runs a TCP connection until it has ended, which may be a moment after the machine let it go."""
-        self._served += 1
+        self.served += 1
         self.spawn(transport.run()).add_done_callback(self._connection_ended)
 
     def _connection_ended(self, _task: asyncio.Task[None]) -> None:
-        self._served -= 1
+        self.served -= 1
 
     def open_socket(self, family: socket.AddressFamily) -> socket.socket:
         """A TCP socket toward the peer."""
@@ -223,126 +281,49 @@ class Session:
 
     def _is_restarting(self) -> bool:
         restart, started_at = self.peer.graceful_restart, self._around.started_at
-        if restart is None or started_at is None or self._had_session:
+        if restart is None or started_at is None or self._record.had_session:
             return False
         return asyncio.get_running_loop().time() - started_at < restart.restart_time_seconds
 
-    def loses_collision(self, connection: Connection, message: OpenMessage) -> bool:
-        """Connection collision detection (RFC 4271 §6.8), on the OPEN of `connection`."""
-        other = self._rival if connection is self._main else self._main
-        if other is None or other.state not in (SessionState.OPEN_CONFIRM, SessionState.ESTABLISHED):
-            return False
-        if other.state is SessionState.ESTABLISHED:
-            # "a connection collision with an existing BGP connection that is in the Established state
-            # causes closing of the newly created connection"
-            return True
-        # Of the two the one goes on that the side with the higher BGP Identifier has made; RFC 6286 §2.3
-        # lets the AS number decide between equal ones.
-        ours = (int(self.peer.router_id), self.peer.local_asn)
-        theirs = (int(message.router_id), message.asn)
-        if connection.incoming == (ours > theirs):
-            return True
-        self._dump(other)
-        return False
-
-    def _dump(self, loser: Connection) -> None:
-        """Ends the connection that lost; the other one is the session from now on."""
-        survivor = self._rival if loser is self._main else self._main
-        self._main, self._rival = survivor, None
-        loser.handle(Occurrence(event=Event.OPEN_COLLISION_DUMP))
-        loser.dispose()
-
-    def _drop_rival(self) -> None:
-        if self._rival is not None:
-            rival, self._rival = self._rival, None
-            rival.handle(Occurrence(event=Event.OPEN_COLLISION_DUMP))
-            rival.dispose()
-
-    def moved(self, connection: Connection, new: SessionState, reason: str) -> None:
-        """A connection's machine has made a transition."""
-        if connection is self._rival:
-            self._rival_moved(connection, new, reason)
-        elif connection is self._main:
-            self._main_moved(connection, new, reason)
-
     def stalled(self, reason: str) -> None:
         """A connection waits for what should have come: worth a word, and no more."""
-        self._report_error(reason)
+        self._failed(reason)
 
-    def _rival_moved(self, rival: Connection, new: SessionState, reason: str) -> None:
-        if new is SessionState.ESTABLISHED and self._main is not None:
-            self._dump(self._main)
-            self._main_moved(rival, new, reason)
-        elif new in _OVER:
-            self._rival = None
-            rival.dispose()
-            self._report_error(reason)
-
-    def _main_moved(self, main: Connection, new: SessionState, reason: str) -> None:
-        was_established = self._reported is SessionState.ESTABLISHED
-        if new is SessionState.ESTABLISHED and main.negotiated is not None:
-            self._drop_rival()
-            self._establish(main.negotiated)
-        elif was_established:
-            self._close(new, reason)
-        elif new in _OVER and self._rival is not None:
-            # The peer chose the other connection (§6.8), or this attempt just failed: either way the
-            # other one is the session now.
-            self._main, self._rival = self._rival, None
-            main.dispose()
-            self._report_state(self._main.state, reason)
+    def _moved(self, connection: Connection, new: SessionState, ending: Ending) -> None:
+        if new is SessionState.ESTABLISHED and connection.negotiated is not None:
+            self._establish(connection.negotiated)
+        elif self._record.state is SessionState.ESTABLISHED:
+            self._close(new, ending)
         else:
-            self._report_state(new, reason)
-            self._report_error(reason)
+            self._record.moved(new, ending.reason)
+            self._failed(ending.reason)
+            self._check_ended(new)
+
+    def _failed(self, reason: str) -> None:
+        if not self._stopped:
+            self._record.failed(reason)
+
+    def _check_ended(self, new: SessionState) -> None:
+        if new is SessionState.IDLE and self._on_ended is not None and not self._stopped:
+            self._on_ended(self)
 
     # -- beginning and end -------------------------------------------------------------------------
 
     def _establish(self, negotiated: Negotiated) -> None:
         self._negotiated = negotiated
-        self._established_at = time.time()
-        self._had_session = True
-        self._last_error = ""
-        self._established_on_loop = asyncio.get_running_loop().time()
+        if self._around.holds_new_sessions:
+            self._advertiser.released = False
         self._advertiser.begin(negotiated)
-        old = self._reported
-        self._report_state(SessionState.ESTABLISHED, "")
-        self._emit(SessionEventKind.ESTABLISHED, old, SessionState.ESTABLISHED, facts=negotiated.facts)
-        self._kick()
+        self._receiving.begin(negotiated)
+        self._record.established(negotiated.facts)
+        self._connections.kick()
 
-    def _close(self, new: SessionState, reason: str) -> None:
-        self._negotiated = None
-        self._established_at = None
-        self._last_error = reason
-        self._flaps += 1
+    def _close(self, new: SessionState, ending: Ending) -> None:
         self._advertiser.end()
-        self.rib_in.clear()
-        self._report_state(new, reason)
-        self._emit(SessionEventKind.CLOSED, SessionState.ESTABLISHED, new, reason=reason)
-
-    def _report_state(self, new: SessionState, reason: str) -> None:
-        if new is not self._reported:
-            old, self._reported = self._reported, new
-            self._emit(SessionEventKind.STATE_CHANGED, old, new, reason=reason)
-
-    def _report_error(self, reason: str) -> None:
-        # The same failure again says nothing new; a peer must not fill the log.
-        if reason and reason != self._last_error and not self._stopped:
-            self._last_error = reason
-            self._emit(SessionEventKind.ERROR, None, self._reported, reason=reason)
-
-    def _emit(
-        self,
-        kind: SessionEventKind,
-        old: SessionState | None,
-        new: SessionState,
-        *,
-        reason: str = "",
-        facts: SessionFacts | None = None,
-    ) -> None:
-        name = self.peer.name
-        self._around.on_event(
-            SessionEvent(peer=name, kind=kind, old=old, new=new, reason=reason, facts=facts)
-        )
+        self._receiving.end(kept=ending.lets_peer_restart)
+        self._record.closed(new, ending.reason)
+        self._check_ended(new)
+        self._negotiated = None
 
     # -- routes ------------------------------------------------------------------------------------
 
@@ -350,21 +331,24 @@ class Session:
         """The next UPDATEs."""
         return self._advertiser.next_slice()
 
-    def refresh_requested(self, family: Family) -> None:
-        """RFC 2918 §4: "re-advertise the Adj-RIB-Out of the <AFI, SAFI>"."""
-        self.rib_out.refresh(family)
-        self._kick()
+    def refresh_received(self, message: RouteRefresh) -> None:
+        """RFC 2918 §4: "re-advertise the Adj-RIB-Out of the <AFI, SAFI>"; or a mark of RFC 7313."""
+        if message.subtype is RefreshSubtype.REQUEST:
+            self.rib_out.refresh(message.family)
+            self._connections.kick()
+        else:
+            self._receiving.refresh(message)
 
     def update_received(self, update: UpdateMessage) -> None:
         """The peer sent routes or took some back."""
-        self.rib_in.apply(update)
-        if update.advertised or update.withdrawn:
-            self._around.on_event(
-                SessionEvent(
-                    peer=self.peer.name,
-                    kind=SessionEventKind.UPDATE_RECEIVED,
-                    new=self._reported,
-                    advertised=update.advertised,
-                    withdrawn=update.withdrawn,
-                )
-            )
+        whole = self._receiving.apply(update)
+        self._record.update_received(update)
+        limit = self.peer.max_prefixes
+        if not whole and limit is not None:
+            notification = prefix_limit_reached(family_of(update.advertised[-1].prefix), limit)
+            reason = f"peer sent more than {limit} prefixes; next attempt in {PREFIX_LIMIT_PAUSE_SECONDS:g} s"
+            self.reset(notification, reason, PREFIX_LIMIT_PAUSE_SECONDS)
+
+
+def _deferral(peer: Peer) -> float:
+    return (peer.graceful_restart or GracefulRestart()).deferral_time_seconds

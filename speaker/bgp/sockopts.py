@@ -9,14 +9,16 @@ import contextlib
 import fcntl
 import socket
 import struct
-from ipaddress import IPv6Address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 
 from speaker.model.peer import Password, Peer
-from speaker.model.prefix import Address
+from speaker.model.prefix import Address, Prefix
 from speaker.sockets import socket_address
 
 # linux/tcp.h, linux/in.h, linux/in6.h, asm-generic/ioctls.h
 _TCP_MD5SIG = 14
+_TCP_MD5SIG_EXT = 32
+_TCP_MD5SIG_FLAG_PREFIX = 1
 _TCP_MD5SIG_MAXKEYLEN = 80
 _IP_MINTTL = 21
 _IPV6_MINHOPCOUNT = 73
@@ -36,6 +38,8 @@ def prepare(sock: socket.socket, peer: Peer) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _set(sock, (socket.IP_TOS, _INTERNETWORK_CONTROL), (socket.IPV6_TCLASS, _INTERNETWORK_CONTROL))
     set_ttl(sock, peer.sending_ttl)
+    if peer.interface is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, peer.interface.encode() + b"\0")
     if peer.ttl_security_hops is not None:
         # RFC 5082 §3: what comes from within n hops arrives with a TTL of at least 256 - n.
         lowest = 256 - peer.ttl_security_hops
@@ -54,8 +58,8 @@ def _set(sock: socket.socket, ipv4: tuple[int, int], ipv6: tuple[int, int]) -> N
         sock.setsockopt(socket.IPPROTO_IPV6, *ipv6)
 
 
-def set_md5(sock: socket.socket, address: Address, password: Password | None) -> None:
-    """Signs what goes to and comes from `address` on this socket (RFC 2385); None takes the key away.
+def set_md5(sock: socket.socket, where: Address | Prefix, password: Password | None) -> None:
+    """Signs what goes to and comes from an address or a prefix (RFC 2385); None takes the key away.
 
     On a listening socket the key must be there before the peer connects, and the accepted socket
     inherits it.
@@ -65,12 +69,17 @@ def set_md5(sock: socket.socket, address: Address, password: Password | None) ->
     """
     key = b"" if password is None else password.reveal().encode()[:_TCP_MD5SIG_MAXKEYLEN]
     # struct tcp_md5sig: a sockaddr_storage, flags, prefix length, key length, interface, key.
+    if isinstance(where, IPv4Network | IPv6Network):
+        name, address = _TCP_MD5SIG_EXT, where.network_address
+        flags, length = _TCP_MD5SIG_FLAG_PREFIX, where.prefixlen
+    else:
+        name, address, flags, length = _TCP_MD5SIG, where, 0, 0
     option = _sockaddr_storage(sock.family, address) + struct.pack(
-        f"=BBHi{_TCP_MD5SIG_MAXKEYLEN}s", 0, 0, len(key), 0, key
+        f"=BBHi{_TCP_MD5SIG_MAXKEYLEN}s", flags, length, len(key), 0, key
     )
     # Taking away a key that is not there is an error of the kernel's, and no fault of ours.
     with contextlib.suppress(FileNotFoundError) if password is None else contextlib.nullcontext():
-        sock.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, option)
+        sock.setsockopt(socket.IPPROTO_TCP, name, option)
 
 
 def _sockaddr_storage(family: int, address: Address) -> bytes:

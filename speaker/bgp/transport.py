@@ -59,6 +59,7 @@ class Transport:
         self._control: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
+        self._framer = Framer()
         self.send_hold_seconds: float | None = None
 
     def send(self, message: bytes) -> None:
@@ -67,6 +68,10 @@ class Transport:
         if message != KEEPALIVE or KEEPALIVE not in self._control:
             self._control.append(message)
             self._wake.set()
+
+    def accept_messages_of(self, octets: int) -> None:
+        """From the next message on, this is the longest that may come (RFC 8654)."""
+        self._framer.max_message = octets
 
     def kick(self) -> None:
         """Says that `next_slice` may have something."""
@@ -102,11 +107,10 @@ class Transport:
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
-        framer = Framer()
         try:
             while data := await loop.sock_recv(self._sock, _READ_SIZE):
                 until = loop.time() + _SLICE_SECONDS
-                for kind, body in framer.feed(data):
+                for kind, body in self._framer.feed(data):
                     self._receiver.message_received(kind, body)
                     if self._closing.is_set():
                         return

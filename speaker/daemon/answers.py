@@ -7,9 +7,9 @@ from speaker.control import Command
 from speaker.errors import UsageError
 from speaker.model.objects import Kind, ObjectRef
 from speaker.model.peer import SessionStatus
-from speaker.model.prefix import sort_key
+from speaker.model.prefix import Prefix, sort_key
 from speaker.model.publication import REASON_SENTENCES, Exclusion
-from speaker.model.route import AdjRibOut
+from speaker.model.route import AdjRibOut, Paths
 from speaker.routing.reconcile import Reconciler
 
 Json = dict[str, object]
@@ -30,7 +30,7 @@ class Answers:
         self,
         node_name: str,
         sessions: Callable[[], Mapping[str, SessionStatus]],
-        advertised: Callable[[str], AdjRibOut],
+        advertised: Callable[[str], Mapping[Prefix, Paths]],
         cluster: Cluster,
         reconciler: Reconciler,
     ) -> None:
@@ -105,7 +105,7 @@ def _session(status: SessionStatus) -> Json:
     }
 
 
-def _routes(peer: str, desired: AdjRibOut, sent: AdjRibOut) -> Iterable[Json]:
+def _routes(peer: str, desired: AdjRibOut, sent: Mapping[Prefix, Paths]) -> Iterable[Json]:
     for prefix in sorted(desired, key=sort_key):
         route = desired[prefix]
         yield {

@@ -84,11 +84,14 @@ class BfdTimers:
         transmit_milliseconds: the least time between packets that we want to send, 10 to 60000.
         receive_milliseconds: the least time between packets that we can take, 10 to 60000.
         multiplier: after how many missing packets the peer is down, 2 to 255.
+        multihop: whether routers may stand between (RFC 5883), so that the peer is reached on another port
+            and the TTL of its packets says nothing; None decides by the session (`speaker.bfd.path`).
     """
 
     transmit_milliseconds: int = 1000
     receive_milliseconds: int = 1000
     multiplier: int = 3
+    multihop: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

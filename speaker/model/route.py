@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from speaker.model.prefix import Address, Prefix
 
@@ -18,6 +19,8 @@ class PathAttributes:
         med: MULTI_EXIT_DISC (RFC 4271 §5.1.4), 0 to 4294967295; None sends none.
         local_preference: LOCAL_PREF (RFC 4271 §5.1.5), iBGP only; None sends the default of 100.
         as_path_prepend: how many times more the local AS stands in AS_PATH, 0 to 10; eBGP only.
+        extended_communities: RFC 4360 communities as 64-bit integers, ascending, without repetition.
+        only_to_customer: the AS number in OTC (RFC 9234 §5); None leaves it to the session's role.
     """
 
     communities: tuple[int, ...] = ()
@@ -25,6 +28,8 @@ class PathAttributes:
     med: int | None = None
     local_preference: int | None = None
     as_path_prepend: int = 0
+    extended_communities: tuple[int, ...] = ()
+    only_to_customer: int | None = None
 
 
 NO_ATTRIBUTES = PathAttributes()
@@ -39,11 +44,25 @@ class Route:
         next_hop: NEXT_HOP, or the MP_REACH_NLRI next hop (RFC 4760 §3); of the other family only
             for IPv4 over IPv6 (RFC 8950).
         attributes: the optional attributes; ORIGIN and AS_PATH follow from the session.
+        path_id: the Path Identifier (RFC 7911 §3), which tells several paths to one prefix apart; 0 for a
+            path that stands alone.
     """
 
     prefix: Prefix
     next_hop: Address
     attributes: PathAttributes = NO_ATTRIBUTES
+    path_id: int = 0
+
+
+Paths = Route | tuple[Route, ...]
+"""One route, or several paths to one prefix: the preferred first, each with a `path_id` of its own."""
+
+
+class PrefixPath(NamedTuple):
+    """What a peer's route is known by: its prefix and its Path Identifier, 0 without ADD-PATH."""
+
+    prefix: Prefix
+    path_id: int = 0
 
 
 AdjRibOut = Mapping[Prefix, Route]

@@ -9,6 +9,7 @@ from speaker.bgp.codec_open import pack_open, unpack_open
 from speaker.bgp.codec_update import UpdateDecoder
 from speaker.bgp.messages import (
     KEEPALIVE,
+    MAX_EXTENDED_MESSAGE,
     Framer,
     MessageType,
     Notification,
@@ -130,15 +131,17 @@ class RawPeer:
         """Both OPENs and KEEPALIVEs; the speaker's OPEN."""
         message = await self.open_received()
         await self.send(self.open(**overrides))
+        if message.extended_messages:
+            self._framer.max_message = MAX_EXTENDED_MESSAGE
         await self.expect(MessageType.KEEPALIVE)
         await self.send(KEEPALIVE)
         return message
 
     async def update(self) -> UpdateMessage:
-        """The next UPDATE, decoded; KEEPALIVEs before it are passed over."""
+        """The next UPDATE, decoded; KEEPALIVEs and marks of a refresh before it are passed over."""
         while True:
             kind, body = await self.receive()
-            if kind is not MessageType.KEEPALIVE:
+            if kind not in (MessageType.KEEPALIVE, MessageType.ROUTE_REFRESH):
                 assert kind is MessageType.UPDATE, kind
                 return UpdateDecoder(self.mirror, self._received_open).unpack_update(body)
 

@@ -19,6 +19,12 @@ def established(rib: AdjRibOut) -> AdjRibOut:
     return rib
 
 
+def filled(desired: dict[Prefix, Route]) -> AdjRibOut:
+    rib = AdjRibOut()
+    rib.update(desired)
+    return rib
+
+
 def flush(rib: AdjRibOut, limit: int = EVERYTHING) -> list[Changes]:
     written = []
     while rib.has_work:
@@ -41,7 +47,7 @@ def test_announce_withdraw_announce_within_one_turn_leaves_the_route() -> None:
 
 
 def test_one_routes_withdrawal_and_anothers_announcement_share_a_turn() -> None:
-    rib = established(AdjRibOut(routes("10.0.0.0/24")))
+    rib = established(filled(routes("10.0.0.0/24")))
     flush(rib)
 
     rib.update({prefix("10.0.0.0/24"): None, **routes("10.0.1.0/24")})
@@ -68,7 +74,7 @@ def test_there_and_back_while_the_first_is_in_flight_is_sent_twice() -> None:
 
 
 def test_there_and_back_before_anything_is_written_sends_nothing() -> None:
-    rib = established(AdjRibOut(routes("10.0.0.0/24")))
+    rib = established(filled(routes("10.0.0.0/24")))
     flush(rib)
 
     rib.update(routes("10.0.0.0/24", med=5))
@@ -88,7 +94,7 @@ def test_a_route_that_was_never_sent_is_not_withdrawn() -> None:
 
 
 def test_what_the_transport_did_not_take_does_not_count_as_sent() -> None:
-    rib = established(AdjRibOut(routes("10.0.0.0/24")))
+    rib = established(filled(routes("10.0.0.0/24")))
 
     rib.take(EVERYTHING)
 
@@ -96,7 +102,7 @@ def test_what_the_transport_did_not_take_does_not_count_as_sent() -> None:
 
 
 def test_a_new_session_starts_at_nothing_sent() -> None:
-    rib = established(AdjRibOut(routes("10.0.0.0/24")))
+    rib = established(filled(routes("10.0.0.0/24")))
     flush(rib)
     rib.end()
 
@@ -107,7 +113,7 @@ def test_a_new_session_starts_at_nothing_sent() -> None:
 
 
 def test_a_route_that_the_session_cannot_carry_is_withdrawn_if_it_was_carried() -> None:
-    rib = AdjRibOut(routes("10.0.0.0/24"))
+    rib = filled(routes("10.0.0.0/24"))
     rib.begin(lambda candidate: candidate.next_hop.version == 4)
     flush(rib)
 
@@ -119,7 +125,7 @@ def test_a_route_that_the_session_cannot_carry_is_withdrawn_if_it_was_carried() 
 
 
 def test_a_refresh_sends_the_family_again_and_nothing_else() -> None:
-    rib = established(AdjRibOut(routes("10.0.0.0/24", "2001:db8::/48")))
+    rib = established(filled(routes("10.0.0.0/24", "2001:db8::/48")))
     flush(rib)
 
     rib.refresh(Family.IPV6)
@@ -129,7 +135,7 @@ def test_a_refresh_sends_the_family_again_and_nothing_else() -> None:
 
 
 def test_a_route_withdrawn_after_a_refresh_is_still_withdrawn() -> None:
-    rib = established(AdjRibOut(routes("10.0.0.0/24")))
+    rib = established(filled(routes("10.0.0.0/24")))
     flush(rib)
 
     rib.refresh(Family.IPV4)
@@ -140,7 +146,7 @@ def test_a_route_withdrawn_after_a_refresh_is_still_withdrawn() -> None:
 
 
 def test_the_first_advertisement_ends_though_changes_keep_coming() -> None:
-    rib = established(AdjRibOut(host_routes(30)))
+    rib = established(filled(host_routes(30)))
     ends = []
     for turn in range(10):
         changes = rib.take(10)
@@ -161,7 +167,7 @@ def test_the_first_advertisement_of_nothing_ends_as_well() -> None:
 
 
 def test_counts_follow_what_is_sent() -> None:
-    rib = established(AdjRibOut(routes("10.0.0.0/24", "10.0.1.0/24", "2001:db8::/48")))
+    rib = established(filled(routes("10.0.0.0/24", "10.0.1.0/24", "2001:db8::/48")))
     flush(rib)
     rib.update({prefix("10.0.0.0/24"): None, **routes("10.0.1.0/24", med=1)})
     flush(rib)

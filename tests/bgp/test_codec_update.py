@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from speaker.bgp.codec_open import pack_open
 from speaker.bgp.codec_update import AttributeContext, UpdateDecoder, pack_attributes
 from speaker.bgp.messages import ProtocolError, UpdateMessage
-from speaker.bgp.packing import pack_routes
-from speaker.model.route import PathAttributes, Route
+from speaker.bgp.packing import PackingContext, pack_routes
+from speaker.model.route import PathAttributes, PrefixPath, Route
 from tests.bgp.builders import notification_for, peer, prefix, route
 from tests.bgp.strategies import routes
 
@@ -38,7 +38,7 @@ def test_a_good_update_is_a_route() -> None:
     message = update(ORIGIN + AS_PATH + NEXT_HOP, withdrawn=bytes.fromhex("080b"))
 
     assert (route("10.0.0.0/24", next_hop="192.0.2.1"),) == message.advertised
-    assert (prefix("11.0.0.0/8"),) == message.withdrawn
+    assert (PrefixPath(prefix("11.0.0.0/8")),) == message.withdrawn
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_malformed_attributes_withdraw_the_routes_and_keep_the_session(attribute
     message = update(attributes)
 
     assert not message.advertised
-    assert (prefix("10.0.0.0/24"),) == message.withdrawn
+    assert (PrefixPath(prefix("10.0.0.0/24")),) == message.withdrawn
 
 
 def test_a_route_that_went_through_our_own_as_is_not_used() -> None:
@@ -108,7 +108,7 @@ def test_of_a_global_and_a_link_local_next_hop_the_global_counts() -> None:
 def test_any_damage_ends_in_an_update_or_in_a_legal_notification(
     sent: list[Route], data: st.DataObject
 ) -> None:
-    context = AttributeContext(local_asn=65030, ibgp=False, four_octet_as=True)
+    context = PackingContext(attributes=AttributeContext(local_asn=65030, ibgp=False, four_octet_as=True))
     reader = decoder()
     for message in pack_routes(context, sent):
         damaged = bytearray(message[19:])

@@ -108,7 +108,7 @@ async def test_a_planned_stop_withdraws_before_it_ceases(speak: Speak, raw: Raw)
 
     withdrawn: set[object] = set()
     while len(withdrawn) < 2:
-        withdrawn.update((await router.update()).withdrawn)
+        withdrawn.update(path.prefix for path in (await router.update()).withdrawn)
     assert set(routes("10.0.0.0/24", "2001:db8::/48")) == withdrawn
     assert Notification(6, 2, b"\x03bye") == await router.expect_notification()
     await stopping

@@ -13,6 +13,7 @@ from speaker.bgp.codec_open import exabgp_open, pack_open
 from speaker.bgp.codec_update import AttributeContext, UpdateDecoder, pack_attributes
 from speaker.bgp.messages import MAX_MESSAGE, Framer, MessageType
 from speaker.bgp.packing import (
+    PackingContext,
     Withdrawal,
     fits,
     is_multiprotocol,
@@ -27,7 +28,8 @@ from tests.bgp.builders import host_routes, peer, route
 from tests.bgp.strategies import path_attributes, prefixes, routes
 
 OURS = peer(extended_next_hop=True)
-CONTEXT = AttributeContext(local_asn=65000, ibgp=False, four_octet_as=True)
+EBGP = AttributeContext(local_asn=65000, ibgp=False, four_octet_as=True)
+CONTEXT = PackingContext(attributes=EBGP)
 IBGP = AttributeContext(local_asn=65000, ibgp=True, four_octet_as=True)
 
 
@@ -55,7 +57,7 @@ def read(messages: Any, configured: Peer = OURS) -> tuple[list[Route], list[Pref
     for body in bodies(messages):
         update = reader.unpack_update(body)
         advertised += update.advertised
-        withdrawn += update.withdrawn
+        withdrawn += [path.prefix for path in update.withdrawn]
     return advertised, withdrawn
 
 
@@ -68,6 +70,7 @@ def as_heard(sent: Route) -> Route:
         PathAttributes(
             communities=attributes.communities,
             large_communities=attributes.large_communities,
+            extended_communities=attributes.extended_communities,
             med=attributes.med,
         ),
     )
@@ -116,7 +119,7 @@ def test_exabgp_itself_reads_the_same_prefixes_and_next_hops(
 def test_the_peer_reads_the_withdrawals_we_packed(chosen: set[Prefix], over_ipv6: bool) -> None:
     gone = [Withdrawal(prefix, prefix.version == 6 or over_ipv6) for prefix in chosen]
 
-    advertised, withdrawn = read(pack_withdrawals(gone))
+    advertised, withdrawn = read(pack_withdrawals(CONTEXT, gone))
 
     assert chosen == set(withdrawn)
     assert len(chosen) == len(withdrawn)
@@ -167,13 +170,15 @@ def test_reach_and_unreach_never_share_a_message() -> None:
     """RFC 7606 §5.1."""
     gone = [Withdrawal(route("2001:db8:1::/48").prefix, multiprotocol=True)]
 
-    assert len(list(pack_withdrawals(gone))) + len(list(pack_routes(CONTEXT, [route("2001:db8::/48")]))) == 2
+    messages = [*pack_withdrawals(CONTEXT, gone), *pack_routes(CONTEXT, [route("2001:db8::/48")])]
+
+    assert len(messages) == 2
 
 
 @pytest.mark.parametrize(
     ("context", "path"),
     [
-        pytest.param(CONTEXT, bytes.fromhex("400212 02040000fde80000fde80000fde80000fde8"), id="eBGP"),
+        pytest.param(EBGP, bytes.fromhex("400212 02040000fde80000fde80000fde80000fde8"), id="eBGP"),
         pytest.param(IBGP, bytes.fromhex("400200"), id="iBGP"),
     ],
 )
@@ -186,7 +191,7 @@ def test_the_local_as_is_prepended_toward_external_peers_only(context: Attribute
 def test_local_preference_goes_to_internal_peers_only_and_is_100_by_default() -> None:
     default = pack_attributes(IBGP, PathAttributes(), None)
     chosen = pack_attributes(IBGP, PathAttributes(local_preference=200), None)
-    external = pack_attributes(CONTEXT, PathAttributes(local_preference=200), None)
+    external = pack_attributes(EBGP, PathAttributes(local_preference=200), None)
 
     assert bytes.fromhex("400504 00000064") in default
     assert bytes.fromhex("400504 000000c8") in chosen

@@ -106,7 +106,7 @@ class PassiveRouter:
         """Prefix to the names of the nodes that it was learned from."""
         table: dict[str, set[str]] = {}
         for name in self.nodes:
-            for prefix in self._sessions.received(name):
+            for prefix, _path_id in self._sessions.received(name):
                 table.setdefault(str(prefix), set()).add(name)
         return table
 

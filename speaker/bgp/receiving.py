@@ -1,0 +1,141 @@
+"""The receiving half of a session: what the peer has advertised, also while it restarts (RFC 4724 §4.2).
+
+Knows which routes are stale and until when they are kept. Must not know connections or states.
+
+Supported standards: RFC 4724 §4.2 (the receiving speaker), RFC 7313 §4 (refresh), RFC 9494 §4 (long-lived
+graceful restart, the receiving speaker).
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from speaker.bgp.adj_rib_in import AdjRibIn
+from speaker.bgp.messages import RefreshSubtype, RouteRefresh, UpdateMessage
+from speaker.bgp.negotiation import Negotiated
+from speaker.model.prefix import Family
+
+REFRESH_SECONDS = 360.0
+"""How long a refresh may take before what is stale goes without its end having come (RFC 7313 §4)."""
+
+
+class ReceivingSpeaker:
+    """The receiving half of a session.
+
+    Args:
+        limit: how many paths are kept at most.
+        deferral_seconds: after a restart of the peer, how long its End-of-RIB may take: "to put an upper
+            bound on the amount of time a router retains the stale routes" (RFC 4724 §4.2).
+        on_change: hears what changes without the peer having said it.
+    """
+
+    def __init__(
+        self, limit: int, deferral_seconds: float, on_change: Callable[[UpdateMessage], None]
+    ) -> None:
+        self.rib = AdjRibIn(limit)
+        self.deferral_seconds = deferral_seconds
+        self._on_change = on_change
+        self._negotiated: Negotiated | None = None
+        self._deadlines: dict[Family, asyncio.TimerHandle] = {}
+
+    # -- the session begins and ends -------------------------------------------------------------------
+
+    def begin(self, negotiated: Negotiated) -> None:
+        """A session is established: what was kept of the last one stays if the peer has kept its state.
+
+        RFC 4724 §4.2: "If the Forwarding State bit for a specific address family is not set in the newly
+        received Graceful Restart Capability, or if a specific address family is not included [...], or if
+        the Graceful Restart Capability is not received [...] the Receiving Speaker MUST immediately
+        remove all the stale routes".
+        """
+        self._negotiated = negotiated
+        restart = negotiated.peer_restart
+        for family in Family:
+            self._stop(family)
+            if not self.rib.has_stale(family):
+                continue
+            if restart is not None and family in restart.preserved:
+                self._start(family, self.deferral_seconds, partial(self._drop_stale, family))
+            else:
+                self._drop_stale(family)
+
+    def end(self, *, kept: bool) -> None:
+        """The session is gone.
+
+        Args:
+            kept: it ended in a way that lets the peer restart (RFC 4724 §4.2, RFC 8538 §4).
+        """
+        negotiated, self._negotiated = self._negotiated, None
+        if negotiated is None:
+            return
+        restart = negotiated.peer_restart
+        for family in Family:
+            self._stop(family)
+            if not kept or restart is None or family not in restart.families:
+                self._tell(UpdateMessage(withdrawn=self.rib.drop_family(family)))
+                continue
+            if not _long_lived_seconds(negotiated, family):
+                # "To deal with possible consecutive restarts, a route (from the peer) previously marked as
+                # stale MUST be deleted." RFC 9494 §4.2 takes that back where it is negotiated.
+                self._drop_stale(family)
+            self.rib.mark_stale(family)
+            expired = partial(self._restart_time_over, family, _long_lived_seconds(negotiated, family))
+            self._start(family, restart.restart_time_seconds, expired)
+
+    def close(self) -> None:
+        """No session will follow: forgets everything."""
+        self.end(kept=False)
+        for family in Family:
+            self._stop(family)
+            self._tell(UpdateMessage(withdrawn=self.rib.drop_family(family)))
+
+    def _restart_time_over(self, family: Family, long_lived_seconds: int) -> None:
+        self._stop(family)
+        if long_lived_seconds == 0:
+            self._drop_stale(family)
+            return
+        kept, gone = self.rib.keep_long(family)
+        self._tell(UpdateMessage(advertised=kept, withdrawn=gone))
+        self._start(family, long_lived_seconds, partial(self._drop_stale, family))
+
+    # -- what the peer says ----------------------------------------------------------------------------
+
+    def apply(self, update: UpdateMessage) -> bool:
+        """Takes in an UPDATE; returns whether everything could be kept."""
+        if update.end_of_rib is not None and update.end_of_rib in self._deadlines:
+            self._drop_stale(update.end_of_rib)
+        return self.rib.apply(update)
+
+    def refresh(self, message: RouteRefresh) -> None:
+        """The begin or the end of a refresh that we asked for (RFC 7313 §4)."""
+        if message.subtype is RefreshSubtype.BEGIN:
+            self.rib.mark_stale(message.family)
+            self._start(message.family, REFRESH_SECONDS, partial(self._drop_stale, message.family))
+        elif message.subtype is RefreshSubtype.END:
+            self._drop_stale(message.family)
+
+    # -- stale routes ----------------------------------------------------------------------------------
+
+    def _drop_stale(self, family: Family) -> None:
+        self._stop(family)
+        self._tell(UpdateMessage(withdrawn=self.rib.drop_stale(family)))
+
+    def _tell(self, update: UpdateMessage) -> None:
+        if update.advertised or update.withdrawn:
+            self._on_change(update)
+
+    def _start(self, family: Family, seconds: float, expired: Callable[[], None]) -> None:
+        self._stop(family)
+        self._deadlines[family] = asyncio.get_running_loop().call_later(seconds, expired)
+
+    def _stop(self, family: Family) -> None:
+        deadline = self._deadlines.pop(family, None)
+        if deadline is not None:
+            deadline.cancel()
+
+
+def _long_lived_seconds(negotiated: Negotiated, family: Family) -> int:
+    """How long the peer wants its routes of the family to be kept; 0 is not at all."""
+    return max(
+        (each.stale_seconds for each in negotiated.peer_long_lived if each.family is family), default=0
+    )
