@@ -12,7 +12,7 @@ from typing import TypeVar
 from annotations import values
 from annotations.keys import DEFAULT_PREFIX, IP_ADDRESS_SUFFIX, LOGICAL_SWITCH_SUFFIX, keys_under
 from annotations.problems import Problem, bounded, problem
-from annotations.values import AddressType, LargeCommunity, PublishPolicy
+from annotations.values import AddressType, Communities, PublishPolicy
 
 _T = TypeVar("_T")
 
@@ -25,8 +25,7 @@ class PublishRequest:
 
     Attributes:
         policy: whether and from where to publish.
-        communities: RFC 1997 communities as 32-bit integers, ascending.
-        large_communities: RFC 8092 communities, ascending; None exactly when `communities` is.
+        communities: communities of all kinds.
         med: MULTI_EXIT_DISC, 0 to 4294967295.
         local_preference: LOCAL_PREF, 0 to 4294967295.
         as_path_prepend: 0 to 10.
@@ -35,8 +34,7 @@ class PublishRequest:
     """
 
     policy: PublishPolicy | None = None
-    communities: tuple[int, ...] | None = None
-    large_communities: tuple[LargeCommunity, ...] | None = None
+    communities: Communities | None = None
     med: int | None = None
     local_preference: int | None = None
     as_path_prepend: int | None = None
@@ -100,11 +98,9 @@ def parse(
             problems.append(problem(key, text, expected))
         return value
 
-    communities = read(keys.communities, values.read_communities, values.COMMUNITIES_EXPECTED)
     request = PublishRequest(
         policy=read(keys.policy, values.read_policy, values.POLICY_EXPECTED),
-        communities=None if communities is None else communities.standard,
-        large_communities=None if communities is None else communities.large,
+        communities=read(keys.communities, values.read_communities, values.COMMUNITIES_EXPECTED),
         med=read(keys.med, values.read_uint32, values.UINT32_EXPECTED),
         local_preference=read(keys.local_preference, values.read_uint32, values.UINT32_EXPECTED),
         as_path_prepend=read(keys.as_path_prepend, values.read_prepend, values.PREPEND_EXPECTED),

@@ -34,10 +34,36 @@ class AddressType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Communities:
-    """RFC 1997 communities as 32-bit integers and RFC 8092 large ones, each ascending, none twice."""
+    """Communities, each kind ascending, none twice.
+
+    Attributes:
+        standard: those of RFC 1997 as 32-bit integers.
+        large: those of RFC 8092.
+        extended: those of RFC 4360 as 64-bit integers.
+    """
 
     standard: tuple[int, ...] = ()
     large: tuple[LargeCommunity, ...] = ()
+    extended: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.standard or self.large or self.extended)
+
+    def only(self, permitted: "Communities") -> "Communities":
+        """Those of them that are permitted too."""
+        return Communities(
+            tuple(each for each in self.standard if each in permitted.standard),
+            tuple(each for each in self.large if each in permitted.large),
+            tuple(each for each in self.extended if each in permitted.extended),
+        )
+
+    def without(self, known: "Communities") -> tuple[str, ...]:
+        """Those of them that are not among the known, as people write them."""
+        return (
+            *(f"{each >> 16}:{each & 0xFFFF}" for each in self.standard if each not in known.standard),
+            *(":".join(map(str, each)) for each in self.large if each not in known.large),
+            *(extended_community_text(each) for each in self.extended if each not in known.extended),
+        )
 
 
 WELL_KNOWN_COMMUNITIES = {
@@ -52,6 +78,10 @@ WELL_KNOWN_COMMUNITIES = {
     "nopeer": 0xFFFFFF04,  # RFC 3765
 }
 
+# The sub-types of RFC 4360 §4 and §5: route target, and route origin or site of origin.
+_EXTENDED_KINDS = {"rt": 2, "soo": 3, "ext": -1}
+_HEXADECIMAL = frozenset("0123456789abcdef")
+
 _POLICIES = {
     "true": PublishPolicy.CLUSTER,
     "yes": PublishPolicy.CLUSTER,
@@ -65,7 +95,8 @@ _ADDRESS_TYPES = {str(each): each for each in AddressType}
 
 POLICY_EXPECTED = "write true, yes or cluster, or local, or false or no"
 COMMUNITIES_EXPECTED = (
-    f"write at most {LIST_LIMIT} of 65000:100, 65000:1:2 or a well-known name such as no-export, by comma"
+    f"write at most {LIST_LIMIT} of 65000:100, 65000:1:2, rt:65000:100, soo:192.0.2.1:100 or a well-known"
+    " name such as no-export, by comma"
 )
 UINT32_EXPECTED = f"write a whole number from 0 to {UINT32_MAX}"
 PREPEND_EXPECTED = f"write a whole number from 0 to {PREPEND_LIMIT}"
@@ -86,7 +117,15 @@ def read_communities(text: str) -> Communities | None:
         return None
     standard: set[int] = set()
     large: set[LargeCommunity] = set()
+    extended: set[int] = set()
     for word in words:
+        kind, _, rest = word.lower().partition(":")
+        if kind in _EXTENDED_KINDS:
+            value = _extended_community(kind, rest)
+            if value is None:
+                return None
+            extended.add(value)
+            continue
         community = _community(word)
         if community is None:
             return None
@@ -94,7 +133,7 @@ def read_communities(text: str) -> Communities | None:
             standard.add(community)
         else:
             large.add(community)
-    return Communities(tuple(sorted(standard)), tuple(sorted(large)))
+    return Communities(tuple(sorted(standard)), tuple(sorted(large)), tuple(sorted(extended)))
 
 
 def read_uint32(text: str) -> int | None:
@@ -161,6 +200,40 @@ def _community(word: str) -> int | LargeCommunity | None:
         first, second, third = (_number(part, UINT32_MAX) for part in parts)
         return None if first is None or second is None or third is None else (first, second, third)
     return None
+
+
+def _extended_community(kind: str, rest: str) -> int | None:
+    """The eight octets of `rt:` and `soo:` (RFC 4360 §4, §5, RFC 5668), or of `ext:0x` and 16 digits."""
+    if kind == "ext":
+        digits = rest.removeprefix("0x")
+        is_right = rest.startswith("0x") and len(digits) == 16 and set(digits) <= _HEXADECIMAL
+        return int(digits, 16) if is_right else None
+    administrator, _, number = rest.rpartition(":")
+    address = _ip(administrator)
+    if isinstance(address, IPv4Address):
+        form, high, low, bits = 1, int(address), _number(number, 0xFFFF), 16
+    else:
+        asn = _number(administrator, UINT32_MAX)
+        if asn is None:
+            return None
+        # An AS number of two octets leaves four to the number (RFC 4360 §3.1), of four two (RFC 5668 §2).
+        form, bits = (0, 32) if asn <= 0xFFFF else (2, 16)
+        high, low = asn, _number(number, (1 << bits) - 1)
+    if low is None:
+        return None
+    return form << 56 | _EXTENDED_KINDS[kind] << 48 | high << bits | low
+
+
+def extended_community_text(value: int) -> str:
+    """An extended community as it is written in annotations."""
+    form, subtype = value >> 56, value >> 48 & 0xFF
+    kind = next((name for name, code in _EXTENDED_KINDS.items() if code == subtype and name != "ext"), None)
+    if kind is None or form not in (0, 1, 2):
+        return f"ext:0x{value:016x}"
+    if form == 0:
+        return f"{kind}:{value >> 32 & 0xFFFF}:{value & UINT32_MAX}"
+    high = value >> 16 & UINT32_MAX
+    return f"{kind}:{IPv4Address(high) if form == 1 else high}:{value & 0xFFFF}"
 
 
 def _ip(word: str) -> IPv4Address | IPv6Address | None:

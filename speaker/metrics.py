@@ -118,6 +118,24 @@ METRICS: tuple[MetricDefinition, ...] = (
         "Routes that the peer has sent and not withdrawn; being counted does not mean being used.",
     ),
     MetricDefinition(
+        "route_speaker_connections_refused_total",
+        MetricType.COUNTER,
+        (),
+        "Incoming connections that were closed at once: strangers', or unwelcome at that moment.",
+    ),
+    MetricDefinition(
+        "route_speaker_bfd_up",
+        MetricType.GAUGE,
+        ("peer",),
+        "1 while the BFD session beside the BGP session is Up, else 0. Absent without BFD.",
+    ),
+    MetricDefinition(
+        "route_speaker_bfd_flaps_total",
+        MetricType.COUNTER,
+        ("peer",),
+        "How many times the BFD session to the peer has gone down since it began.",
+    ),
+    MetricDefinition(
         "route_speaker_exclusions",
         MetricType.GAUGE,
         ("reason",),
@@ -240,6 +258,17 @@ class Metrics:
             "kube_ovn_speaker_bgp_peer_session_state": {
                 labels: state[name] for name, labels in kube_ovn.items()
             },
+        }
+
+    def record_connections(self, *, refused: int) -> None:
+        """Record how many incoming connections were refused since the start."""
+        self._values.samples["route_speaker_connections_refused_total"] = {(): refused}
+
+    def record_bfd(self, sessions: Mapping[str, tuple[bool, int]]) -> None:
+        """Record all BFD sessions, by peer name: whether each is up, and how often it went down."""
+        self._values.samples |= {
+            "route_speaker_bfd_up": {(name,): float(up) for name, (up, _) in sessions.items()},
+            "route_speaker_bfd_flaps_total": {(name,): flaps for name, (_, flaps) in sessions.items()},
         }
 
     def count_changes(self, peer: str, *, advertised: int, withdrawn: int) -> None:

@@ -25,7 +25,7 @@ _UNREADABLE = "the rest cannot be read"
 _AFIS = {1: "ipv4", 2: "ipv6", 25: "l2vpn"}
 _SAFIS = {1: "unicast", 2: "multicast", 4: "labeled-unicast", 70: "evpn", 128: "vpn", 133: "flowspec"}
 _ROLES = {0: "provider", 1: "route-server", 2: "route-server-client", 3: "customer", 4: "peer"}
-_DIRECTIONS = {1: "receive", 2: "send", 3: "send and receive"}
+_DIRECTIONS = {0: "neither way", 1: "receive", 2: "send", 3: "send and receive"}
 
 
 class _MalformedError(ValueError):

@@ -246,11 +246,11 @@ class PeerSet:
         if session is not None:
             session.request_refresh(family)
 
-    def reset(self, peer: str, notification: Notification, reason: str) -> None:
-        """Ends the peer's session, and its routes with it; a new attempt follows."""
+    def bfd_down(self, peer: str, reason: str) -> None:
+        """The path to the peer is dead: ends its session, and its routes with it; a new attempt follows."""
         session = self._session(peer)
-        if session is not None:
-            session.reset(notification, reason)
+        if session is not None and session.facts is not None:
+            session.reset(Notification(ErrorCode.CEASE, Cease.BFD_DOWN), reason)
 
     def advertised(self, peer: str) -> Mapping[Prefix, Paths]:
         """What the transport of the present session took."""

@@ -101,7 +101,10 @@ class Session:
             open_seconds=LARGE_HOLD_SECONDS if on_ended is None else STRANGER_OPEN_SECONDS,
         )
         self._negotiated: Negotiated | None = None
+        # Both have to hold before anything flows: the cluster is in sync, and the routes are those of this
+        # very session.
         self._released = released
+        self._routes_complete = not around.holds_new_sessions
         self._stopped = False
         self.served = 0
 
@@ -160,16 +163,15 @@ class Session:
     def release(self) -> None:
         """UPDATEs and End-of-RIB may flow."""
         self._released = True
-        if not self._around.holds_new_sessions:
-            self._let_flow()
+        self._check_flow()
 
     def routes_complete(self) -> None:
         """All that the new session should hear is known: its first advertisement may begin."""
-        if self._released:
-            self._let_flow()
+        self._routes_complete = True
+        self._check_flow()
 
-    def _let_flow(self) -> None:
-        self._advertiser.released = True
+    def _check_flow(self) -> None:
+        self._advertiser.released = self._released and self._routes_complete
         self._connections.kick()
 
     def change(self, peer: Peer) -> None:
@@ -311,8 +313,8 @@ class Session:
 
     def _establish(self, negotiated: Negotiated) -> None:
         self._negotiated = negotiated
-        if self._around.holds_new_sessions:
-            self._advertiser.released = False
+        self._routes_complete = not self._around.holds_new_sessions
+        self._check_flow()
         self._advertiser.begin(negotiated)
         self._receiving.begin(negotiated)
         self._record.established(negotiated.facts)

@@ -17,6 +17,8 @@ from speaker.log import escaped
 STANDARD_INPUT = "-"
 DEEPEST = 100
 """How far an object may nest; those of Kubernetes stay well below, CRDs included."""
+LARGEST_VALUE = 1024 * 1024
+"""How many octets a file that is no manifest may have; a ConfigMap holds no more."""
 ENDINGS = frozenset({".yaml", ".yml", ".json"})
 
 _FAST_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -51,11 +53,24 @@ def read_documents(paths: Sequence[str]) -> Iterator[Document]:
 
 def documents_in(source: str, content: bytes) -> Iterator[Document]:
     """The objects in one file's content; `source` is what errors call it."""
+    for number, value in enumerate(_values(source, content), start=1):
+        if value is not None:
+            yield from _members(f"{source}, document {number}", value)
+
+
+def read_value(path: str) -> object:
+    """The one YAML or JSON value in a file that is no manifest; None for an empty one. Raises UsageError."""
+    values = list(_values(path, _content(Path(path), LARGEST_VALUE)))
+    if len(values) > 1:
+        raise UsageError(f"{path}: must be one document, not {len(values)}")
+    return values[0] if values else None
+
+
+def _values(source: str, content: bytes) -> Iterator[object]:
+    """The documents in the content, each None, a scalar, a list or a mapping; raises UsageError."""
     try:
         _refuse_deep(source, content)
-        for number, value in enumerate(yaml.load_all(content, Loader=_Loader), start=1):
-            if value is not None:
-                yield from _members(f"{source}, document {number}", value)
+        yield from yaml.load_all(content, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
@@ -121,8 +136,13 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, most: int = -1) -> bytes:
+    """What a file holds, refused beyond `most` octets."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(most if most < 0 else most + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    if 0 <= most < len(content):
+        raise UsageError(f"{path}: is larger than {most} octets")
+    return content

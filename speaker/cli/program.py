@@ -22,6 +22,7 @@ LONGEST_SENTENCE = 400
 
 COMMANDS = {
     "run": ("run_command", "Advertise this node's routes until SIGTERM."),
+    "advertise": ("advertise_command", "Advertise addresses without a cluster, such as a control plane's."),
     "plan": ("plan_command", "Show what each node would advertise, and what not and why."),
     "status": ("control_commands", "Show the running speaker: its sessions and its sources."),
     "routes": ("control_commands", "Show the routes that each peer should hear."),

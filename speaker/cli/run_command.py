@@ -31,7 +31,7 @@ def run(**parameters: object) -> int:
     # Kubernetes, BGP and netlink take ten times as long to import as everything before.
     from speaker import daemon  # noqa: PLC0415
 
-    return daemon.run(settings)
+    return daemon.run(settings, lambda: with_password_read(settings))
 
 
 def with_password_read(settings: Settings) -> Settings:
@@ -41,18 +41,18 @@ def with_password_read(settings: Settings) -> Settings:
     return settings.with_password(read_password(Path(settings.password_file)))
 
 
-def read_password(path: Path) -> Password:
-    """The password in a file, without the end of its line; raises UsageError."""
+def read_password(path: Path, given_as: str = "--auth-password-file") -> Password:
+    """The password in a file, without the end of its line; raises UsageError, which says `given_as`."""
     try:
         with path.open("rb") as file:
             content = file.read(LONGEST_PASSWORD_FILE)
     except OSError as error:
-        raise UsageError(f"--auth-password-file={path}: cannot be read: {error.strerror}") from None
+        raise UsageError(f"{given_as}={path}: cannot be read: {error.strerror}") from None
     try:
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise UsageError(f"--auth-password-file={path}: must hold text in UTF-8") from None
+        raise UsageError(f"{given_as}={path}: must hold text in UTF-8") from None
     problem = password_problem(text)
     if problem:
-        raise UsageError(f"--auth-password-file={path}: the password in it {problem}")
+        raise UsageError(f"{given_as}={path}: the password in it {problem}")
     return Password(text)

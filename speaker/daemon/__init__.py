@@ -2,23 +2,34 @@
 
 Knows every part and the settings; decides nothing about routes (`speaker.routing` does) and nothing
 about sessions (`speaker.bgp` does). An unexpected exception ends the process, and Kubernetes starts
-it again.
+it again. There are two compositions: `speaker` with a cluster, and `advertise` without one.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from speaker.daemon.speaker import Speaker
 from speaker.errors import SpeakerError
 from speaker.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> int:
-    """Run the speaker until SIGTERM or SIGINT; returns the exit status (0, or 1 for a failure)."""
+def run(settings: Settings, reread: Callable[[], Settings]) -> int:
+    """Run the speaker until SIGTERM or SIGINT; returns the exit status (0, or 1 for a failure).
+
+    Args:
+        settings: the checked command line.
+        reread: the same settings with the password that its file holds now; raises UsageError.
+    """
+    return supervised(lambda: _run(settings, reread))
+
+
+def supervised(main: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run a composition until it ends; returns the exit status (0, or 1 for a failure, which is logged)."""
     try:
-        asyncio.run(_run(settings))
+        asyncio.run(main())
     except Exception as error:  # noqa: BLE001 # the one broad except: say it once, end, be restarted
         for each in _leaves(error):
             if isinstance(each, SpeakerError):
@@ -29,9 +40,12 @@ def run(settings: Settings) -> int:
     return 0
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, reread: Callable[[], Settings]) -> None:
+    # What runs without a cluster must not import Kubernetes' packages.
+    from speaker.daemon.speaker import Speaker  # noqa: PLC0415
+
     # Built inside the loop: its parts take hold of the running loop.
-    await Speaker(settings).run()
+    await Speaker(settings, reread).run()
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

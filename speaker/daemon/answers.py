@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from speaker.bfd import BfdStatus
 from speaker.cluster import Cluster
 from speaker.control import Command
+from speaker.daemon.session_words import Json, route_answers, session_answer
 from speaker.errors import UsageError
 from speaker.model.objects import Kind, ObjectRef
 from speaker.model.peer import SessionStatus
-from speaker.model.prefix import Prefix, sort_key
+from speaker.model.prefix import Prefix
 from speaker.model.publication import REASON_SENTENCES, Exclusion
-from speaker.model.route import AdjRibOut, Paths
+from speaker.model.route import Paths
 from speaker.routing.reconcile import Reconciler
-
-Json = dict[str, object]
 
 
 class Answers:
@@ -30,12 +30,14 @@ class Answers:
         self,
         node_name: str,
         sessions: Callable[[], Mapping[str, SessionStatus]],
+        bfd: Callable[[], Mapping[str, BfdStatus]],
         advertised: Callable[[str], Mapping[Prefix, Paths]],
         cluster: Cluster,
         reconciler: Reconciler,
     ) -> None:
         self._node_name = node_name
         self._sessions = sessions
+        self._bfd = bfd
         self._advertised = advertised
         self._cluster = cluster
         self._reconciler = reconciler
@@ -53,7 +55,9 @@ class Answers:
                 {"name": health.name, "synced": health.synced, "error": health.error}
                 for health in self._cluster.health()
             ],
-            "sessions": [_session(status) for status in self._sessions().values()],
+            "sessions": [
+                session_answer(status, self._bfd().get(name)) for name, status in self._sessions().items()
+            ],
             "exclusions": {
                 reason.value: count for reason, count in self._reconciler.exclusion_counts().items() if count
             },
@@ -70,7 +74,7 @@ class Answers:
                 route
                 for peer in peers
                 if wanted in (None, peer)
-                for route in _routes(peer, self._reconciler.adj_rib_out(peer), self._advertised(peer))
+                for route in route_answers(peer, self._reconciler.adj_rib_out(peer), self._advertised(peer))
             ]
         }
 
@@ -88,31 +92,6 @@ class Answers:
             "published": [{"prefix": str(each.prefix), "because": each.why} for each in outcome.publications],
             "excluded": list(_exclusions(outcome.exclusions)),
             "notes": list(_exclusions(outcome.notes)),
-        }
-
-
-def _session(status: SessionStatus) -> Json:
-    return {
-        "peer": status.peer.name,
-        "asn": status.peer.asn,
-        "state": status.state.value,
-        "advertised": sum(count for _, count in status.advertised),
-        "pending": status.pending,
-        "received": sum(count for _, count in status.received),
-        "flaps": status.flaps,
-        "established_at": status.established_at,
-        "last_error": status.last_error,
-    }
-
-
-def _routes(peer: str, desired: AdjRibOut, sent: Mapping[Prefix, Paths]) -> Iterable[Json]:
-    for prefix in sorted(desired, key=sort_key):
-        route = desired[prefix]
-        yield {
-            "peer": peer,
-            "prefix": str(prefix),
-            "next_hop": str(route.next_hop),
-            "sent": sent.get(prefix) == route,
         }
 
 

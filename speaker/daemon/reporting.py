@@ -12,8 +12,9 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from speaker.bgp import SessionEvent, SessionEventKind
+from speaker.bgp import SessionEvent
 from speaker.cluster import SourceHealth
+from speaker.daemon.session_words import log_session
 from speaker.metrics import Metrics
 from speaker.model.objects import ObjectRef
 from speaker.model.prefix import Prefix
@@ -120,29 +121,7 @@ class Reporter:
 
     def session_event(self, event: SessionEvent) -> None:
         """Say every change of a session's state, and why an attempt failed."""
-        fields: dict[str, object] = {"peer": event.peer}
-        if event.old is not None and event.new is not None:
-            fields |= {"old": event.old.value, "new": event.new.value}
-        if event.reason:
-            fields["reason"] = event.reason
-        match event.kind:
-            case SessionEventKind.STATE_CHANGED:
-                _log.info("session state changed", extra=fields)
-            case SessionEventKind.ESTABLISHED if event.facts is not None:
-                facts = event.facts
-                fields |= {
-                    "local_address": str(facts.local_address),
-                    "families": ",".join(sorted(facts.families)),
-                    "hold_time_seconds": facts.hold_time_seconds,
-                    "peer_graceful_restart": facts.peer_graceful_restart,
-                }
-                _log.info("session established", extra=fields)
-            case SessionEventKind.CLOSED:
-                _log.warning("session closed", extra=fields)
-            case SessionEventKind.ERROR:
-                _log.warning("session failed", extra=fields)
-            case _:
-                _log.debug("session event", extra=fields)
+        log_session(event)
 
     def source_changed(self, health: SourceHealth) -> None:
         """Say when a source comes into sync, fails or recovers; the same trouble once."""

@@ -18,11 +18,13 @@ from speaker.cluster import Cluster, SourceHealth
 from speaker.control import ControlServer
 from speaker.daemon.answers import Answers
 from speaker.daemon.host import host_view
+from speaker.daemon.peering import Peering
 from speaker.daemon.readiness import readiness
 from speaker.daemon.reporting import Reporter
 from speaker.daemon.sources import pin_sources
 from speaker.daemon.stopping import decide_stop
-from speaker.errors import HostError
+from speaker.daemon.watched_files import WatchedFiles
+from speaker.errors import HostError, UsageError
 from speaker.health import Check, HealthServer
 from speaker.kernel import HostFacts, Kernel, uptime_seconds
 from speaker.metrics import Metrics
@@ -35,6 +37,9 @@ from speaker.settings import Settings
 SLICE_SECONDS = 0.005
 """How long a recomputation may go on before the event loop turns: KEEPALIVEs must not wait."""
 
+LOOK_SECONDS = 1.0
+"""The pause between two looks at the file with the password."""
+
 CHANGES_PER_SLICE = 500
 """How many prefixes, or outcomes of objects, are handed over in one turn: some milliseconds."""
 
@@ -46,14 +51,23 @@ class Speaker:
 
     Args:
         settings: the checked command line.
+        reread: the same settings with the password that its file holds now; raises UsageError.
         clock: injected in tests.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._settings = settings
+        self._reread = reread
         self._clock = clock or SystemClock()
         self._pinned = pin_sources(settings.peers(), settings.allowed_sources, None)
         self._established: dict[str, SessionFacts] = {}
+        # Sessions that wait for their routes: nothing is sent to them before all is known.
+        self._waiting: set[str] = set()
         self._dirty = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._metrics = Metrics(node=settings.node_name)
@@ -65,16 +79,20 @@ class Speaker:
         self._sessions = PeerSet(
             on_event=self._session_event,
             listen_port=settings.listen_port,
+            listen_addresses=settings.listen_addresses,
             started_at=self._clock.monotonic(),
             # RFC 4724 §4.2: the F bit says that forwarding state was preserved; a reboot preserves none.
             forwarding_preserved=restart is None or uptime_seconds() >= restart.restart_time_seconds,
+            holds_new_sessions=True,
         )
+        self._peering = Peering(self._sessions)
         self._started_at = self._clock.monotonic()
         self._reconciler = Reconciler(settings.publication_policy(), self._host_view(None))
         self._reporter = Reporter(self._metrics, self._cluster.events)
         self._answers = Answers(
             settings.node_name,
             self._session_statuses,
+            self._peering.bfd_statuses,
             self._sessions.advertised,
             self._cluster,
             self._reconciler,
@@ -88,7 +106,7 @@ class Speaker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_asked.set)
-        self._sessions.set_peers(self._pinned.usable)
+        self._set_peers()
         self._kernel.set_peers({peer.name: peer.address for peer in self._pinned.peers})
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(part, name=name) for name, part in self._parts()]
@@ -101,10 +119,13 @@ class Speaker:
         """Everything that runs beside the others, by name."""
         yield "kernel", self._kernel.run()
         yield "sessions", self._sessions.run()
+        yield "bfd", self._peering.run()
         yield "cluster", self._cluster.run()
         yield "reconcile", self._reconcile()
         yield "reporter", self._reporter.run()
         settings = self._settings
+        if settings.password_file is not None and self._reread is not None:
+            yield "password", self._watch_password(settings.password_file, self._reread)
         if settings.metrics_address is not None:
             server = HealthServer(
                 settings.metrics_address,
@@ -156,11 +177,18 @@ class Speaker:
             await self._settle()
 
     async def _settle(self) -> None:
-        """Decide all that is marked, and hand it over; what is marked meanwhile as well."""
+        """Decide all that is marked, and hand it over; what is marked meanwhile as well.
+
+        A session that was established before has then all that it should hear.
+        """
+        waiting, self._waiting = self._waiting, set()
         while not self._reconciler.is_complete or self._reconciler.has_changes:
             await self._recompute()
             await self._hand_over()
         self._reporter.settled()
+        # One that was established anew meanwhile waits for the next turn.
+        for peer in waiting - self._waiting:
+            self._sessions.routes_complete(peer)
 
     async def _recompute(self) -> None:
         started = self._clock.monotonic()
@@ -204,12 +232,34 @@ class Speaker:
             for peer, reason in pinned.refused.items():
                 _log.error("no session", extra={"peer": peer, "reason": reason})
             self._pinned = pinned
-            self._sessions.set_peers(pinned.usable)
+            self._set_peers()
         self._host_is_now()
+
+    def _set_peers(self) -> None:
+        self._peering.set_peers(self._pinned.usable, self._settings.ranges())
+
+    async def _watch_password(self, path: str, reread: Callable[[], Settings]) -> None:
+        """Take over another password when its file changes; a file that is wrong changes nothing."""
+        files = WatchedFiles([path])
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not files.have_changed() or self._stop_asked.is_set():
+                continue
+            try:
+                self._settings = reread()
+            except UsageError as error:
+                _log.error("password is not taken over", extra={"reason": str(error)})
+                continue
+            _log.info("password is taken over", extra={"path": path})
+            self._pinned = pin_sources(self._settings.peers(), self._settings.allowed_sources, self._facts)
+            self._set_peers()
+            self._host_is_now()
 
     def _session_event(self, event: SessionEvent) -> None:
         self._reporter.session_event(event)
+        self._peering.session_event(event)
         if event.kind is SessionEventKind.ESTABLISHED and event.facts is not None:
+            self._waiting.add(event.peer)
             self._established[event.peer] = event.facts
             self._host_is_now()
         elif event.kind is SessionEventKind.CLOSED:
@@ -222,7 +272,8 @@ class Speaker:
 
     def _host_view(self, facts: HostFacts | None) -> HostView:
         # A peer that can have no session is no peer meanwhile: when it is one again, it hears everything.
-        return host_view(self._settings, self._pinned.usable, facts, self._established)
+        here = (*self._pinned.usable, *self._sessions.range_peers)
+        return host_view(self._settings, here, facts, self._established)
 
     # -- what is asked ---------------------------------------------------------------------------------
 
@@ -236,6 +287,7 @@ class Speaker:
 
     def _render_metrics(self) -> bytes:
         self._metrics.record_sessions(self._session_statuses())
+        self._peering.record(self._metrics)
         self._metrics.record_exclusions(self._reconciler.exclusion_counts())
         self._metrics.record_sources(
             {health.name: health for health in self._cluster.health()}, in_sync=self._cluster.in_sync

@@ -13,11 +13,11 @@ from functools import lru_cache
 from annotations.keys import keys_under
 from annotations.parse import NOTHING_ASKED, PublishRequest, parse
 from annotations.problems import bounded
-from annotations.values import PublishPolicy, read_communities
+from annotations.values import Communities, PublishPolicy, read_communities
 from speaker.model.objects import Meta, ObjectRef
 from speaker.model.policy import PublicationPolicy
 from speaker.model.publication import Exclusion, ExclusionReason
-from speaker.model.route import NO_ATTRIBUTES, LargeCommunity, PathAttributes
+from speaker.model.route import NO_ATTRIBUTES, PathAttributes
 
 DETAIL_LIMIT = 200
 
@@ -84,9 +84,11 @@ def demand_of(asks: PublishRequest) -> Demand:
     """The attributes and peers that one request names."""
     if not asks.has_attributes:
         return _NO_DEMAND
+    communities = asks.communities or Communities()
     attributes = PathAttributes(
-        communities=asks.communities or (),
-        large_communities=asks.large_communities or (),
+        communities=communities.standard,
+        large_communities=communities.large,
+        extended_communities=communities.extended,
         med=asks.med,
         local_preference=asks.local_preference,
         as_path_prepend=asks.as_path_prepend or 0,
@@ -117,12 +119,9 @@ def _why(ref: ObjectRef, policy: PublishPolicy) -> str:
 
 def _under(nearer: PublishRequest, farther: PublishRequest) -> PublishRequest:
     """`nearer` with the attribute keys that only `farther` writes."""
-    has_communities = nearer.communities is not None
-    source = nearer if has_communities else farther
     return replace(
         nearer,
-        communities=source.communities,
-        large_communities=source.large_communities,
+        communities=farther.communities if nearer.communities is None else nearer.communities,
         med=farther.med if nearer.med is None else nearer.med,
         local_preference=(
             farther.local_preference if nearer.local_preference is None else nearer.local_preference
@@ -152,43 +151,27 @@ def _permitted(asks: PublishRequest, policy: PublicationPolicy) -> tuple[Publish
     kept = replace(
         asks,
         communities=asks.communities if "communities" in allowed else None,
-        large_communities=asks.large_communities if "communities" in allowed else None,
         med=asks.med if "med" in allowed else None,
         local_preference=asks.local_preference if "local-preference" in allowed else None,
         as_path_prepend=asks.as_path_prepend if "as-path-prepend" in allowed else None,
         peers=asks.peers if "peers" in allowed else None,
     )
     if kept.communities is not None and policy.allowed_communities:
-        kept, strange = _with_allowed_communities(kept, policy.allowed_communities)
+        permitted = _allowed_communities(policy.allowed_communities)
+        strange = kept.communities.without(permitted)
+        # A list of which nothing is left is as good as not written: the parent's counts.
+        kept = replace(kept, communities=kept.communities.only(permitted) or None)
         if strange:
             refused.append(f"{keys.communities}: not in --allowed-community: {', '.join(strange)}")
     return kept, refused
 
 
-def _with_allowed_communities(
-    asks: PublishRequest, texts: tuple[str, ...]
-) -> tuple[PublishRequest, list[str]]:
-    """The request with the permitted communities only, and the others as people write them."""
-    standard, large = _allowed_communities(texts)
-    own, own_large = asks.communities or (), asks.large_communities or ()
-    kept_own = tuple(each for each in own if each in standard)
-    kept_large = tuple(each for each in own_large if each in large)
-    none_left = not kept_own and not kept_large
-    # A list of which nothing is left is as good as not written: the parent's counts.
-    kept = replace(
-        asks,
-        communities=None if none_left else kept_own,
-        large_communities=None if none_left else kept_large,
-    )
-    strange = [f"{each >> 16}:{each & 0xFFFF}" for each in own if each not in standard]
-    strange += [":".join(map(str, each)) for each in own_large if each not in large]
-    return kept, strange
-
-
 @lru_cache(maxsize=16)
-def _allowed_communities(texts: tuple[str, ...]) -> tuple[frozenset[int], frozenset[LargeCommunity]]:
+def _allowed_communities(texts: tuple[str, ...]) -> Communities:
+    """What `--allowed-community` permits."""
     read = [found for text in texts if (found := read_communities(text)) is not None]
-    return (
-        frozenset(each for found in read for each in found.standard),
-        frozenset(each for found in read for each in found.large),
+    return Communities(
+        tuple(each for found in read for each in found.standard),
+        tuple(each for found in read for each in found.large),
+        tuple(each for found in read for each in found.extended),
     )

@@ -1,4 +1,7 @@
-"""The flags about BGP sessions, stopping and restarting: rows of the flag table and nothing else."""
+"""The flags about peers, stopping and restarting: rows of the flag table and nothing else.
+
+What sessions offer beyond the plain, and BFD, is in `session_flags`.
+"""
 
 from fractions import Fraction
 from ipaddress import IPv4Address
@@ -6,7 +9,6 @@ from ipaddress import IPv4Address
 from speaker.model.prefix import Address, Family
 from speaker.settings.flag import Flag, Group
 from speaker.settings.readers import (
-    IGNORED,
     SWITCH,
     choice,
     integer,
@@ -156,7 +158,7 @@ LISTEN_PORT: Flag[int | None] = Flag(
     group=Group.BGP,
     reader=optional("port", integer(1, LARGEST_PORT)),
     help="Listen for the peers on this TCP port.",
-    shown_default="179 with --passivemode, otherwise no listening socket",
+    shown_default="179 with --passivemode or --neighbor-range, otherwise no listening socket",
 )
 EBGP_MULTIHOP: Flag[int] = Flag(
     name="ebgp-multihop",
@@ -173,40 +175,6 @@ TTL_SECURITY: Flag[int | None] = Flag(
     help="Send TTL 255 and take only packets from at most this many hops away (RFC 5082).",
     shown_default="off",
 )
-ENABLE_BFD: Flag[bool] = Flag(
-    name="enable-bfd",
-    group=Group.BGP,
-    reader=SWITCH,
-    help="BFD for every session.",
-    default="false",
-    from_kube_ovn=True,
-    unsupported="this release has no BFD; without the flag, --holdtime (3s at least) finds dead peers",
-)
-BFD_MIN_TX: Flag[object] = Flag(
-    name="bfd-min-tx",
-    group=Group.BGP,
-    reader=IGNORED,
-    help="Read only with --enable-bfd, which this release refuses.",
-    default="1000",
-    from_kube_ovn=True,
-)
-BFD_MIN_RX: Flag[object] = Flag(
-    name="bfd-min-rx",
-    group=Group.BGP,
-    reader=IGNORED,
-    help="Read only with --enable-bfd, which this release refuses.",
-    default="1000",
-    from_kube_ovn=True,
-)
-BFD_DETECTION_MULTIPLIER: Flag[object] = Flag(
-    name="bfd-detection-multiplier",
-    group=Group.BGP,
-    reader=IGNORED,
-    help="Read only with --enable-bfd, which this release refuses.",
-    default="3",
-    from_kube_ovn=True,
-)
-
 GRACEFUL_RESTART: Flag[bool] = Flag(
     name="graceful-restart",
     group=Group.STOPPING,
@@ -279,10 +247,6 @@ BGP_FLAGS: tuple[Flag[object], ...] = (
     LISTEN_PORT,
     EBGP_MULTIHOP,
     TTL_SECURITY,
-    ENABLE_BFD,
-    BFD_MIN_TX,
-    BFD_MIN_RX,
-    BFD_DETECTION_MULTIPLIER,
     GRACEFUL_RESTART,
     GRACEFUL_RESTART_TIME,
     GRACEFUL_RESTART_DEFERRAL_TIME,

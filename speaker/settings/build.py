@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 from annotations.problems import bounded
-from speaker.model.peer import GracefulRestart, Password
+from speaker.model.peer import BfdTimers, GracefulRestart, Password
 from speaker.model.policy import PodCidrSource, PublicationPolicy
 from speaker.model.prefix import Address, Family
 from speaker.settings import bgp_flags as bgp
 from speaker.settings import process_flags as process
 from speaker.settings import publication_flags as publication
 from speaker.settings import readers
+from speaker.settings import session_flags as session
 from speaker.settings.checks import check, last_of_each_family, notices
 from speaker.settings.collect import LONGEST_SHOWN, Values
 from speaker.settings.go_values import elements
@@ -56,7 +57,18 @@ def settings_from(given: Mapping[str, object], environ: Mapping[str, str]) -> Se
         keepalive_seconds=_whole(values[bgp.KEEPALIVE]),
         connect_retry_seconds=float(values[bgp.CONNECT_RETRY]),
         passive=values[bgp.PASSIVEMODE],
-        listen_port=values[bgp.LISTEN_PORT] or (DEFAULT_BGP_PORT if values[bgp.PASSIVEMODE] else None),
+        listen_port=_listen_port(values),
+        listen_addresses=values[session.LISTEN_ADDRESS],
+        interface=values[session.INTERFACE],
+        neighbor_ranges=values[session.NEIGHBOR_RANGE],
+        neighbor_range_limit=values[session.NEIGHBOR_RANGE_LIMIT],
+        extended_messages=values[session.EXTENDED_MESSAGES],
+        add_path_send=values[session.ADD_PATH] in {"send", "both"},
+        add_path_receive=values[session.ADD_PATH] in {"receive", "both"},
+        role=values[session.ROLE],
+        role_strict=values[session.ROLE_STRICT],
+        max_prefixes=values[session.MAX_PREFIXES],
+        bfd=_bfd(values),
         multihop_ttl=values[bgp.EBGP_MULTIHOP],
         ttl_security_hops=values[bgp.TTL_SECURITY],
         password=_password(values),
@@ -135,6 +147,23 @@ def _graceful_restart(values: Values) -> GracefulRestart | None:
     return GracefulRestart(
         restart_time_seconds=int(values[bgp.GRACEFUL_RESTART_TIME]),
         deferral_time_seconds=int(values[bgp.GRACEFUL_RESTART_DEFERRAL_TIME]),
+        notification=values[session.GRACEFUL_RESTART_NOTIFICATION],
+        long_lived_seconds=int(values[session.LONG_LIVED_GRACEFUL_RESTART_TIME]),
+    )
+
+
+def _listen_port(values: Values) -> int | None:
+    listens = values[bgp.PASSIVEMODE] or values[session.NEIGHBOR_RANGE]
+    return values[bgp.LISTEN_PORT] or (DEFAULT_BGP_PORT if listens else None)
+
+
+def _bfd(values: Values) -> BfdTimers | None:
+    if not values[session.ENABLE_BFD]:
+        return None
+    return BfdTimers(
+        transmit_milliseconds=values[session.BFD_MIN_TX],
+        receive_milliseconds=values[session.BFD_MIN_RX],
+        multiplier=values[session.BFD_DETECTION_MULTIPLIER],
     )
 
 

@@ -11,12 +11,16 @@ from annotations.problems import bounded
 from speaker.model.prefix import Address, family_of
 from speaker.settings import bgp_flags as bgp
 from speaker.settings import process_flags as process
+from speaker.settings import session_flags as session
 from speaker.settings.collect import LONGEST_SHOWN, Values
 from speaker.settings.flag import ENVIRONMENT_PREFIX, Flag
 from speaker.settings.table import FLAGS
 
 LONGEST_MD5_KEY = 80
 """Linux takes TCP MD5 keys of at most TCP_MD5SIG_MAXKEYLEN octets."""
+
+_BUSY_BFD = 50
+"""The interval in milliseconds below which a missed turn of the event loop may look like death."""
 
 _GRACEFUL_RESTART_RANGES = (
     (bgp.GRACEFUL_RESTART_TIME, 4095, "must be from 1s to 4095s, in whole seconds"),
@@ -30,6 +34,7 @@ def check(values: Values) -> None:
     _check_timers(values)
     _check_unsupported(values)
     _check_password(values)
+    _check_sessions(values)
     if values[bgp.TTL_SECURITY] is not None and values[bgp.EBGP_MULTIHOP] != 1:
         values.problem(bgp.TTL_SECURITY, "excludes --ebgp-multihop: it counts the hops by itself")
     if values[bgp.SHUTDOWN] == "graceful-restart" and not values[bgp.GRACEFUL_RESTART]:
@@ -40,9 +45,9 @@ def check(values: Values) -> None:
 
 
 def _check_neighbors(values: Values) -> None:
-    flags = (bgp.NEIGHBOR_ADDRESS, bgp.NEIGHBOR_IPV6_ADDRESS)
+    flags = (bgp.NEIGHBOR_ADDRESS, bgp.NEIGHBOR_IPV6_ADDRESS, session.NEIGHBOR_RANGE)
     if not any(values.was_given(flag) for flag in flags):
-        values.missing("--neighbor-address or --neighbor-ipv6-address")
+        values.missing("--neighbor-address, --neighbor-ipv6-address or --neighbor-range")
     elif not any(values[flag] for flag in flags) and not values.problems:
         values.problem(next(flag for flag in flags if values.was_given(flag)), "must name a peer")
     for flag in flags:
@@ -61,6 +66,24 @@ def _check_timers(values: Values) -> None:
     for flag, most, sentence in _GRACEFUL_RESTART_RANGES:
         if not 1 <= values[flag] <= most or values[flag].denominator != 1:
             values.problem(flag, sentence)
+
+
+def _check_sessions(values: Values) -> None:
+    """What sessions offer, against what they are."""
+    internal = values[bgp.NEIGHBOR_AS] is not None and values[bgp.NEIGHBOR_AS] == values[bgp.CLUSTER_AS]
+    if values[session.ROLE] is not None and internal:
+        values.problem(session.ROLE, "is for eBGP sessions: --neighbor-as must differ from --cluster-as")
+    if values[session.ROLE_STRICT] and values[session.ROLE] is None:
+        values.problem(session.ROLE_STRICT, "needs --role")
+    listens = (bgp.PASSIVEMODE, bgp.LISTEN_PORT, session.NEIGHBOR_RANGE)
+    if values[session.LISTEN_ADDRESS] and not any(values[flag] for flag in listens):
+        values.problem(session.LISTEN_ADDRESS, "needs --listen-port, --passivemode or --neighbor-range")
+    if values[bgp.GRACEFUL_RESTART]:
+        return
+    if values[session.GRACEFUL_RESTART_NOTIFICATION]:
+        values.problem(session.GRACEFUL_RESTART_NOTIFICATION, "needs --graceful-restart")
+    if values[session.LONG_LIVED_GRACEFUL_RESTART_TIME] > 0:
+        values.problem(session.LONG_LIVED_GRACEFUL_RESTART_TIME, "needs --graceful-restart")
 
 
 def _check_unsupported(values: Values) -> None:
@@ -95,6 +118,10 @@ def notices(values: Values, environ: Mapping[str, str]) -> tuple[str, ...]:
         found.append(
             "with --passivemode and --graceful-restart the peers must connect again within"
             " --graceful-restart-time; some wait longer (FRR 210 seconds by default)"
+        )
+    if values[session.ENABLE_BFD] and min(values[session.BFD_MIN_TX], values[session.BFD_MIN_RX]) < _BUSY_BFD:
+        found.append(
+            f"--bfd-min-tx and --bfd-min-rx below {_BUSY_BFD} (milliseconds) make a busy node look dead"
         )
     families = [family_of(address) for address in values[bgp.NODE_IPS]]
     if len(families) > len(set(families)):

@@ -16,6 +16,7 @@ class Group(StrEnum):
     """The headings under which help and the reference page show flags."""
 
     BGP = "BGP sessions"
+    SESSIONS = "BGP sessions in detail"
     PUBLICATION = "What is published"
     STOPPING = "Stopping and restarting"
     PROCESS = "Process, Kubernetes and logs"

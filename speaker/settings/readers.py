@@ -143,6 +143,13 @@ def unicast(family: prefixes.Family | None = None) -> Parser[prefixes.Address]:
     return parse
 
 
+def interface(text: str) -> str:
+    """The name of a network interface, as Linux takes one (at most 15 octets)."""
+    if not re.fullmatch(r"[^\s/%:]{1,15}", text) or text in {".", ".."} or len(text.encode()) > 15:
+        raise ValueError("must be the name of a network interface such as eth0")
+    return text
+
+
 def router_id(text: str) -> IPv4Address:
     """A BGP Identifier in dotted form: any 32-bit value but zero (RFC 6286 §2.1)."""
     try:
@@ -166,9 +173,9 @@ def prefix(text: str) -> prefixes.Prefix:
 
 
 def community(text: str) -> str:
-    """One standard, large or well-known community (RFC 1997, RFC 8092), as it was written."""
+    """One standard, large, extended or well-known community (RFC 1997, 8092, 4360), as it was written."""
     if values.read_communities(text) is None:
-        raise ValueError("must be communities such as 65000:100, 65000:1:2 or no-export")
+        raise ValueError("must be communities such as 65000:100, 65000:1:2, rt:65000:100 or no-export")
     return text
 
 

@@ -9,9 +9,9 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from speaker.model.peer import GracefulRestart, Password, Peer
+from speaker.model.peer import BfdTimers, GracefulRestart, Password, Peer, PeerRange, Role
 from speaker.model.policy import PodCidrSource, PublicationPolicy
-from speaker.model.prefix import Address, Family, family_of
+from speaker.model.prefix import Address, Family, Prefix, family_of
 
 if TYPE_CHECKING:
     from speaker.cluster import ClusterConfig
@@ -46,6 +46,12 @@ class Settings:
         families: `--families`; empty leaves the choice to `peers`.
         keepalive_seconds: None is a third of the negotiated hold time.
         listen_port: None opens no listening socket.
+        listen_addresses: none listens on every address.
+        interface: the only one to connect over; None is any.
+        neighbor_ranges: prefixes whose routers may connect.
+        neighbor_range_limit: how many of each.
+        max_prefixes: None sets no limit.
+        bfd: None is off.
         ttl_security_hops: None is off.
         password_file: None when the password, if any, was given by itself.
         graceful_restart: None when it is off.
@@ -77,6 +83,17 @@ class Settings:
     connect_retry_seconds: float = 30.0
     passive: bool = False
     listen_port: int | None = None
+    listen_addresses: tuple[Address, ...] = ()
+    interface: str | None = None
+    neighbor_ranges: tuple[Prefix, ...] = ()
+    neighbor_range_limit: int = 100
+    extended_messages: bool = True
+    add_path_send: bool = False
+    add_path_receive: bool = False
+    role: Role | None = None
+    role_strict: bool = False
+    max_prefixes: int | None = None
+    bfd: BfdTimers | None = None
     multihop_ttl: int = 1
     ttl_security_hops: int | None = None
     password: Password | None = field(default=None, repr=False)
@@ -98,6 +115,17 @@ class Settings:
     def peers(self) -> tuple[Peer, ...]:
         """The peers to have sessions with, in the order of the flags."""
         return tuple(self._peer(address) for address in self.neighbors)
+
+    def ranges(self) -> tuple[PeerRange, ...]:
+        """The prefixes to take sessions from, in the order of the flag."""
+        return tuple(
+            PeerRange(
+                prefix=prefix,
+                limit=self.neighbor_range_limit,
+                template=self._peer(prefix.network_address),
+            )
+            for prefix in self.neighbor_ranges
+        )
 
     def publication_policy(self) -> PublicationPolicy:
         """What `speaker.routing` needs to know of the flags."""
@@ -131,7 +159,7 @@ class Settings:
             return self.families
         if self.extended_next_hop:
             return frozenset(Family)
-        configured = {family_of(neighbor) for neighbor in self.neighbors}
+        configured = {family_of(each) for each in (*self.neighbors, *self.neighbor_ranges)}
         return frozenset({family_of(address)} | (set(Family) - configured))
 
     def _peer(self, address: Address) -> Peer:
@@ -156,4 +184,12 @@ class Settings:
             and family_of(address) is Family.IPV6
             and Family.IPV4 in families,
             graceful_restart=self.graceful_restart,
+            interface=self.interface,
+            extended_messages=self.extended_messages,
+            add_path_send=self.add_path_send,
+            add_path_receive=self.add_path_receive,
+            role=self.role,
+            role_strict=self.role_strict,
+            max_prefixes=self.max_prefixes,
+            bfd=self.bfd,
         )

@@ -4,8 +4,15 @@ from speaker.settings.bgp_flags import BGP_FLAGS
 from speaker.settings.flag import Flag
 from speaker.settings.process_flags import ACCEPTED_FLAGS, PROCESS_FLAGS
 from speaker.settings.publication_flags import PUBLICATION_FLAGS
+from speaker.settings.session_flags import SESSION_FLAGS
 
-FLAGS: tuple[Flag[object], ...] = (*BGP_FLAGS, *PUBLICATION_FLAGS, *PROCESS_FLAGS, *ACCEPTED_FLAGS)
+FLAGS: tuple[Flag[object], ...] = (
+    *BGP_FLAGS,
+    *SESSION_FLAGS,
+    *PUBLICATION_FLAGS,
+    *PROCESS_FLAGS,
+    *ACCEPTED_FLAGS,
+)
 
 HOST_VARIABLES = {
     "POD_IPS": "The Pod's addresses, comma separated (status.podIPs).",

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from annotations.parse import NOTHING_ASKED, PodNetwork, parse, pod_networks
-from annotations.values import AddressType, PublishPolicy
+from annotations.values import AddressType, Communities, PublishPolicy
 
 PREFIX = "ovn.kubernetes.io"
 
@@ -58,7 +58,7 @@ def test_every_key_at_once() -> None:
     request, problems = parse(
         {
             f"{PREFIX}/bgp": "true",
-            f"{PREFIX}/bgp-communities": "no-export, 65000:1, 65000:1:2, 65000:1",
+            f"{PREFIX}/bgp-communities": "no-export, 65000:1, 65000:1:2, 65000:1, rt:65000:100",
             f"{PREFIX}/bgp-med": "50",
             f"{PREFIX}/bgp-local-preference": "200",
             f"{PREFIX}/bgp-as-path-prepend": "3",
@@ -69,8 +69,9 @@ def test_every_key_at_once() -> None:
     )
 
     assert problems == ()
-    assert request.communities == (65000 << 16 | 1, 0xFFFFFF01)
-    assert request.large_communities == ((65000, 1, 2),)
+    assert request.communities == Communities(
+        (65000 << 16 | 1, 0xFFFFFF01), ((65000, 1, 2),), (0x0002_FDE8_0000_0064,)
+    )
     assert (request.med, request.local_preference, request.as_path_prepend) == (50, 200, 3)
     assert request.peers == ("tor-1", "2001:db8::1")
     assert request.addresses == frozenset({AddressType.LOADBALANCER, AddressType.EXTERNAL})

@@ -31,6 +31,40 @@ def test_no_communities(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("rt:65000:100", 0x0002_FDE8_0000_0064, id="route target, RFC 4360 §3.1"),
+        pytest.param("rt:192.0.2.1:100", 0x0102_C000_0201_0064, id="of an address, RFC 4360 §3.2"),
+        pytest.param("rt:4200000001:100", 0x0202_FA56_EA01_0064, id="of four octets, RFC 5668"),
+        pytest.param("soo:65000:4294967295", 0x0003_FDE8_FFFF_FFFF, id="site of origin"),
+        pytest.param("ext:0x4304000000000001", 0x4304_0000_0000_0001, id="any other"),
+    ],
+)
+def test_extended_communities_are_written_as_they_are_read(text: str, value: int) -> None:
+    found = values.read_communities(text)
+
+    assert found == values.Communities(extended=(value,))
+    assert values.extended_community_text(value) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rt:65000",
+        "rt:1:2:3",
+        "rt:65536:65536",
+        "rt:192.0.2.1:65536",
+        "soo:x:1",
+        "ext:1",
+        "ext:0x12",
+        "rt:fe80::1:1",
+    ],
+)
+def test_no_extended_communities(text: str) -> None:
+    assert values.read_communities(text) is None
+
+
+@pytest.mark.parametrize(
     ("text", "expected"), [("0", 0), (" 10 ", 10), ("11", None), ("1.5", None), ("", None)]
 )
 def test_prepend(text: str, expected: int | None) -> None:

@@ -134,6 +134,8 @@ def test_everything_exposed_is_defined_with_its_type(metrics: Metrics) -> None:
     metrics.record_sessions({"tor": status()})
     metrics.record_exclusions({})
     metrics.record_sources({"Pod": Source(synced=True, last_contact=1.0)}, in_sync=True)
+    metrics.record_connections(refused=1)
+    metrics.record_bfd({"tor": (True, 2)})
     metrics.count_changes("tor", advertised=1, withdrawn=1)
     metrics.observe_reconcile(0.1)
     exposed = {

@@ -31,7 +31,7 @@ def test_all_missing_flags_stand_in_one_line() -> None:
     first, *_ = problems(lambda: settings_from({}, {}))
     assert first == (
         "missing required flags: --neighbor-as, --cluster-as, --node-name or NODE_NAME,"
-        " --neighbor-address or --neighbor-ipv6-address"
+        " --neighbor-address, --neighbor-ipv6-address or --neighbor-range"
     )
 
 
@@ -45,9 +45,9 @@ HOLDTIME = "must be 0 or from 3s to 65535s"
 DNS = "must be a DNS name such as ovn.kubernetes.io"
 LABEL = "must be a label as key=value, such as ovn.kubernetes.io/bgp=true"
 ATTRIBUTES = "must be communities, med, local-preference, as-path-prepend or peers"
-COMMUNITY = "must be communities such as 65000:100, 65000:1:2 or no-export"
+COMMUNITY = "must be communities such as 65000:100, 65000:1:2, rt:65000:100 or no-export"
 EIPS = "this release does not publish EIPs; keep Kube-OVN's speaker in its NAT gateways"
-BFD = "this release has no BFD; without the flag, --holdtime (3s at least) finds dead peers"
+ROLES = "must be provider, route-server, route-server-client, customer or peer"
 RESTART = "must be from 1s to 4095s, in whole seconds"
 
 
@@ -93,7 +93,17 @@ RESTART = "must be from 1s to 4095s, in whole seconds"
         ("metrics-port", "65536", "must be a whole number from 0 to 65535"),
         ("log-level", "trace", "must be debug, info, warning or error"),
         ("nat-gw-mode", "true", EIPS),
-        ("enable-bfd", "true", BFD),
+        ("bfd-min-tx", "0", "must be a whole number from 1 to 4294967"),
+        ("bfd-detection-multiplier", "256", "must be a whole number from 1 to 255"),
+        ("role", "boss", ROLES),
+        ("add-path", "some", "must be none, send, receive or both"),
+        ("interface", "eth0/1", "must be the name of a network interface such as eth0"),
+        ("neighbor-range", "10.0.0.1/24", "has bits set beyond its length; write 10.0.0.0/24"),
+        ("role-strict", "true", "needs --role"),
+        ("listen-address", "10.0.0.1", "needs --listen-port, --passivemode or --neighbor-range"),
+        ("graceful-restart-notification", "true", "needs --graceful-restart"),
+        ("long-lived-graceful-restart-time", "1h", "needs --graceful-restart"),
+        ("max-prefixes", "0", "must be a whole number from 1 to 10000000"),
     ],
 )
 def test_a_wrong_value_names_flag_value_and_remedy(
