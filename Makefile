@@ -32,6 +32,11 @@ unit: $(VENV)/.installed ## the tests that need no router, no namespace and no k
 	@$(BIN)/python -m pytest -m "not (netns or bird or frr or gobgp or openbgpd or kubectl or new_kubectl)" \
 		--numprocesses=auto $(PYTEST_ARGS)
 
+.PHONY: interop
+interop: $(VENV)/.installed ## prove every session feature with every router, and write the page that says so
+	@sh tests/lab/install.sh routers
+	@sh tests/lab/enter.sh $(BIN)/python -m pytest --numprocesses=auto --write-interoperability tests/interop
+
 .PHONY: lint
 lint: $(VENV)/.installed ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check

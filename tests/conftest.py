@@ -5,8 +5,12 @@ from collections import Counter
 
 import pytest
 
+from tests.interop.matrix import pytest_addoption, pytest_configure
 from tests.lab.kubeapi.backend import Choice, chosen, describe
 from tests.requirements import REQUIREMENTS, missing
+
+# Hooks of tests/interop, which has to hear what every worker reports.
+__all__ = ["pytest_addoption", "pytest_configure"]
 
 SEPARATOR = "; "
 """Between the sentences of why a test was left out."""

@@ -190,5 +190,8 @@ async def test_what_the_router_originates_comes_to_us(rack: Rack) -> None:
     await speaker.until_state(SessionState.ESTABLISHED, "tor1")
     wanted = {prefix("10.50.0.0/24"), prefix("fd00:51::/64")}
 
-    await until(lambda: wanted <= {path.prefix for path in speaker.peers.received("tor1")}, "the router's own prefixes")
+    await until(
+        lambda: wanted <= {path.prefix for path in speaker.peers.received("tor1")},
+        "the router's own prefixes",
+    )
     assert await router.next_hops() == {}
