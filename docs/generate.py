@@ -8,13 +8,19 @@ python docs/generate.py --check   fails and names the pages that differ
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from annotations import values
 from annotations.keys import DEFAULT_PREFIX, keys_under
+from speaker.bgp.changes import EFFECTS, Effect
 from speaker.metrics import METRICS
 from speaker.model.publication import REASON_SENTENCES
 from speaker.settings import FLAGS, HOST_VARIABLES, Flag, Group
+from speaker.settings.advertise_flags import ADVERTISE_FLAGS
+from speaker.settings.peer_fields import Field
+from speaker.settings.peer_options import BFD_FIELDS, GRACEFUL_RESTART_FIELDS, OPTIONS
+from speaker.settings.peer_rows import PEER_FIELDS, TOP_FIELDS
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Made from the code by docs/generate.py; change the code and run `make docs`. -->"
@@ -95,6 +101,47 @@ def flags_page() -> Iterable[str]:
     yield from _table(("Variable", "Meaning"), [(f"`{name}`", text) for name, text in HOST_VARIABLES.items()])
 
 
+def advertise_page() -> Iterable[str]:
+    """The page about `speaker advertise`: its flags, and the fields of the file of peers."""
+    yield from _title(
+        "Flags and file of speaker advertise",
+        "Flags are given as those of `speaker run`: on the command line, or in the environment as `KRS_` and"
+        " the name in capitals.",
+        "",
+    )
+    for group in dict.fromkeys(flag.group for flag in ADVERTISE_FLAGS):
+        yield from ("", f"## {group.value}", "")
+        # Kube-OVN's speaker has no such command, whichever of its flags have these names.
+        rows = [
+            _flag_row(replace(flag, from_kube_ovn=False)) for flag in ADVERTISE_FLAGS if flag.group is group
+        ]
+        yield from _table(("Flag", "Type", "Default", "Meaning"), rows)
+    options = frozenset(option.name for option in OPTIONS)
+    for title, words, fields in (
+        ("The file", "YAML or JSON, at top level:", _without(TOP_FIELDS, options)),
+        ("Peers in the file", "In each item of `peers`:", _without(PEER_FIELDS, options)),
+        (
+            "Options in the file",
+            (
+                "In a peer, or at top level for every peer that does not say otherwise. `null` in a peer sets"
+                " one back to its default. Durations have their unit (`90s`) or are numbers of seconds."
+            ),
+            OPTIONS,
+        ),
+        ("gracefulRestart", "As a mapping:", GRACEFUL_RESTART_FIELDS),
+        ("bfd", "As a mapping:", BFD_FIELDS),
+    ):
+        yield from ("", f"## {title}", "", words, "")
+        yield from _table(
+            ("Field", "Type", "Default", "Meaning"),
+            [(f"`{field.name}`", field.kind, field.shown_default, field.help) for field in fields],
+        )
+
+
+def _without(fields: Sequence[Field[object]], names: frozenset[str]) -> Sequence[Field[object]]:
+    return [field for field in fields if field.name not in names]
+
+
 def _flag_row(flag: Flag[object]) -> Sequence[str]:
     name = f"`--{flag.name}`" + (f", `-{flag.short}`" if flag.short else "")
     default = flag.shown_default or (f"`{flag.default}`" if flag.default else "")
@@ -169,8 +216,72 @@ def metrics_page() -> Iterable[str]:
     yield from _table(("Metric", "Type", "Labels", "Meaning"), rows)
 
 
+CHANGES = {
+    "address": ("`--neighbor-address`, `--neighbor-ipv6-address`", "`peerIP`"),
+    "asn": ("`--neighbor-as`", "`peerASN`"),
+    "local_asn": ("`--cluster-as`", "`localASN`"),
+    "role": ("`--role`", "`role`"),
+    "role_strict": ("`--role-strict`", "`roleStrict`"),
+    "router_id": ("`--router-id`", "`routerID`"),
+    "families": ("`--families`", "`families`"),
+    "port": ("`--neighbor-port`", "`peerPort`"),
+    "hold_time_seconds": ("`--holdtime`", "`holdTime`"),
+    "keepalive_seconds": ("`--keepalive`", "`keepaliveTime`"),
+    "connect_retry_seconds": ("`--connect-retry`", "`connectRetry`"),
+    "passive": ("`--passivemode`", "`passive`"),
+    "multihop_ttl": ("`--ebgp-multihop`", "`ebgpMultihop`"),
+    "ttl_security_hops": ("`--ttl-security`", "`ttlSecurity`"),
+    "password": ("the file of `--auth-password-file`", "the file of `passwordFile`"),
+    "source": ("`--allowed-source-addresses`", "`sourceAddress`"),
+    "interface": ("`--interface`", "`interface`"),
+    "extended_next_hop": ("`--extended-nexthop`", "`extendedNextHop`"),
+    "graceful_restart": ("`--graceful-restart`, `--graceful-restart-time`, ...", "`gracefulRestart`"),
+    "description": ("", "`description`"),
+    "extended_messages": ("`--extended-messages`", "`extendedMessages`"),
+    "add_path_send": ("`--add-path`", "`addPaths`"),
+    "add_path_receive": ("`--add-path`", "`addPaths`"),
+    "max_prefixes": ("`--max-prefixes`", "`maxPrefixes`"),
+    "bfd": ("`--enable-bfd`, `--bfd-min-tx`, ...", "`bfd`"),
+}
+"""What each setting of a peer is called: as flags of `speaker run`, and in the file of peers."""
+
+EFFECT_SENTENCES = {
+    Effect.LIVE: "The session goes on; the new value counts from then on.",
+    Effect.RESTART: (
+        "The connection is closed without a NOTIFICATION and opened again at once. With graceful restart"
+        " both sides keep the routes meanwhile and no packet is lost; without it the routes are gone until"
+        " the new session is established, and the peer is told Cease, Other Configuration Change."
+    ),
+    Effect.RESET: (
+        "The session ends with Cease, Other Configuration Change, and the routes with it; a new one follows."
+    ),
+}
+
+
+def changes_page() -> Iterable[str]:
+    """The page about what changes of a peer's settings do to its session, from the engine's table."""
+    yield from _title(
+        "Changes of a running session",
+        "One peer is added, changed or removed without the others noticing. In the file of peers of"
+        " `speaker advertise` any setting may change while it runs; of `speaker run` the password's file is"
+        " watched, and other flags change with a restart of the process, which is a graceful restart where"
+        " that is on.",
+        "A peer that is removed gets Cease, Peer De-configured. Of several changes at once the greatest"
+        " counts.",
+    )
+    missing = EFFECTS.keys() - CHANGES.keys() - {"name"}
+    if missing:
+        raise SystemExit(f"docs/generate.py says nothing of {', '.join(sorted(missing))}")
+    for effect, sentence in EFFECT_SENTENCES.items():
+        yield from ("", f"## {effect.value.capitalize()}", "", sentence, "")
+        rows = [names for field, names in CHANGES.items() if EFFECTS[field] is effect]
+        yield from _table(("Flag", "Field in the file of peers"), dict.fromkeys(rows))
+
+
 PAGES: dict[str, Callable[[], Iterable[str]]] = {
+    "advertise.md": advertise_page,
     "annotations.md": annotations_page,
+    "changes.md": changes_page,
     "exclusion-reasons.md": reasons_page,
     "flags.md": flags_page,
     "metrics.md": metrics_page,

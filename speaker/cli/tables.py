@@ -38,12 +38,16 @@ def _pairs(value: Mapping[str, object]) -> Iterator[str]:
 
 
 def table(rows: Sequence[object]) -> Iterator[str]:
-    """Rows of like mappings as a table with upper-case headings; other rows one a line."""
+    """Rows of like mappings as a table with upper-case headings; other rows one a line.
+
+    A mapping inside a row would make the table too wide for any screen: it is left to JSON.
+    """
     mappings = [row for row in rows if isinstance(row, Mapping)]
     if len(mappings) != len(rows):
         yield from (cell(row) for row in rows)
         return
-    columns = list(dict.fromkeys(key for row in mappings for key in row))
+    nested = {key for row in mappings for key, item in row.items() if isinstance(item, Mapping)}
+    columns = [key for key in dict.fromkeys(key for row in mappings for key in row) if key not in nested]
     cells = [[field(column, row.get(column)) for column in columns] for row in mappings]
     cells.insert(0, [heading(column).upper() for column in columns])
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]

@@ -61,8 +61,8 @@ def state_line(now: float, what: str, old: str, new: str, reason: str = "") -> s
 
 
 def session_answer(status: SessionStatus, bfd: BfdStatus | None = None) -> Json:
-    """A session as `speaker status` shows it, with BFD if it has that."""
-    return {
+    """A session as `speaker status` shows it, with its description and BFD if it has those."""
+    answer: Json = {
         "peer": status.peer.name,
         "asn": status.peer.asn,
         "state": status.state.value,
@@ -72,15 +72,18 @@ def session_answer(status: SessionStatus, bfd: BfdStatus | None = None) -> Json:
         "flaps": status.flaps,
         "established_at": status.established_at,
         "last_error": status.last_error,
-        "description": status.peer.description,
-        "bfd": None if bfd is None else _bfd_answer(bfd),
-        "facts": None if status.facts is None else _facts_answer(status.facts),
     }
+    if status.peer.description:
+        answer["description"] = status.peer.description
+    if bfd is not None:
+        answer |= {"bfd": str(bfd.state), "bfd_session": _bfd_answer(bfd)}
+    if status.facts is not None:
+        answer["facts"] = _facts_answer(status.facts)
+    return answer
 
 
 def _bfd_answer(bfd: BfdStatus) -> Json:
     return {
-        "state": bfd.state.name,
         "detection_milliseconds": bfd.detection_milliseconds,
         "diagnostic": bfd.diagnostic,
         "flaps": bfd.flaps,

@@ -22,8 +22,8 @@ from speaker.cli.tables import render
         ),
         pytest.param({"advertised": {"ipv4": 1}}, "Advertised:\n  Ipv4: 1", id="mapping in mapping"),
         pytest.param(
-            [{"advertised": {"ipv4": 1, "ipv6": 2}, "addresses": ["a", "b"]}],
-            "ADVERTISED      ADDRESSES\nipv4 1, ipv6 2  a, b",
+            [{"peer": "a", "facts": {"ipv4": 1, "ipv6": 2}, "addresses": ["a", "b"]}],
+            "PEER  ADDRESSES\na     a, b",
             id="nested cells",
         ),
         pytest.param(["a", "b"], "a\nb", id="plain list"),
