@@ -114,6 +114,7 @@ class HealthServer:
         render_metrics: gives the body of /metrics; called at most once a second.
         liveness: what /livez answers from, besides the turning of the event loop.
         clock: injected in tests.
+        flags: what chooses address and port, for the sentence when they cannot be had.
     """
 
     def __init__(
@@ -125,7 +126,9 @@ class HealthServer:
         render_metrics: Callable[[], bytes],
         liveness: Checks = tuple,
         clock: Clock | None = None,
+        flags: str = "--metrics-address, --metrics-port",
     ) -> None:
+        self._flags = flags
         self._address = str(address)
         self.port = port
         self._readiness = readiness
@@ -168,8 +171,7 @@ class HealthServer:
 
     def _cannot_listen(self, error: OSError) -> HostError:
         return HostError(
-            f"cannot listen on {self._address} port {self.port} (--metrics-address, --metrics-port): "
-            f"{error.strerror or error}"
+            f"cannot listen on {self._address} port {self.port} ({self._flags}): {error.strerror or error}"
         )
 
     async def _serve(self, listener: socket.socket) -> None:

@@ -124,6 +124,8 @@ class UpdateDecoder:
 
     def __init__(self, peer: Peer, received_open: bytes) -> None:
         self._peer = peer
+        # RFC 9234 §4: roles are of external sessions.
+        self._role = None if peer.is_ibgp else peer.role
         self._router_id = str(peer.router_id)
         self._negotiated = exabgp.Negotiated({"capability": {"aigp": None}})
         self._negotiated.sent(exabgp_open(peer))
@@ -225,13 +227,13 @@ class UpdateDecoder:
         """Whether the route was not for us: RFC 9234 §5, the first two rules for what is received."""
         if only_to_customer is None:
             return False
-        if self._peer.role in (Role.PROVIDER, Role.ROUTE_SERVER):
+        if self._role in (Role.PROVIDER, Role.ROUTE_SERVER):
             return True
-        return self._peer.role is Role.PEER and only_to_customer != self._peer.asn
+        return self._role is Role.PEER and only_to_customer != self._peer.asn
 
     def _marked(self, only_to_customer: int | None) -> int | None:
         """RFC 9234 §5, the third rule: from a provider, a peer or a route server every route has OTC."""
-        if only_to_customer is None and self._peer.role in _BELOW_OR_BESIDE:
+        if only_to_customer is None and self._role in _BELOW_OR_BESIDE:
             return self._peer.asn
         return only_to_customer
 

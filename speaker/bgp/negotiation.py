@@ -46,6 +46,7 @@ class Negotiated:
         peer_refreshes: whether the peer can be asked for all its routes again (RFC 2918).
         peer_restart: how the peer restarts gracefully (RFC 4724), when both offer that.
         peer_long_lived: for how long its routes may be kept (RFC 9494), when both offer that.
+        refuses_marked: routes with OTC must not go to the peer (RFC 9234 §5).
     """
 
     facts: SessionFacts
@@ -54,6 +55,7 @@ class Negotiated:
     peer_refreshes: bool = False
     peer_restart: PeerGracefulRestart | None = None
     peer_long_lived: tuple[LongLived, ...] = ()
+    refuses_marked: bool = False
 
     @property
     def peer_restarts(self) -> bool:
@@ -61,7 +63,9 @@ class Negotiated:
         return self.peer_restart is not None and bool(self.peer_restart.families)
 
     def can_carry(self, route: Route) -> bool:
-        """Whether the peer understands the route's family and its next hop."""
+        """Whether the peer understands the route's family and its next hop, and may hear it."""
+        if self.refuses_marked and route.attributes.only_to_customer is not None:
+            return False
         family = Family.IPV4 if route.prefix.version == 4 else Family.IPV6
         if family not in self.facts.families:
             return False
@@ -132,7 +136,10 @@ def negotiate(
     add_path_send = families & message.add_path_receive if peer.add_path_send else frozenset()
     ours, theirs = peer.graceful_restart, message.graceful_restart
     restart = theirs if ours is not None else None
-    long_lived = ours is not None and ours.long_lived_seconds > 0 and bool(message.long_lived)
+    # RFC 9494 §3.1: it means nothing without the capability of RFC 4724 beside it.
+    long_lived = (
+        ours is not None and ours.long_lived_seconds > 0 and theirs is not None and bool(message.long_lived)
+    )
     extended_messages = peer.extended_messages and message.extended_messages
     facts = SessionFacts(
         local_address=local_address,
@@ -168,6 +175,8 @@ def negotiate(
         peer_refreshes=message.route_refresh,
         peer_restart=restart,
         peer_long_lived=message.long_lived if long_lived else (),
+        # RFC 9234 §5: "it MUST NOT be propagated to Providers, Peers, or RSes".
+        refuses_marked=peer.role in (Role.CUSTOMER, Role.PEER, Role.ROUTE_SERVER_CLIENT) and not peer.is_ibgp,
     )
 
 

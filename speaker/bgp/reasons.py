@@ -1,5 +1,6 @@
 """Sentences for people about why a session ended or could not start; bounded, without control characters."""
 
+import errno
 import socket
 
 from speaker.bgp.messages import Cease, ErrorCode, Notification
@@ -117,4 +118,6 @@ def cannot_connect(peer: Peer, error: OSError) -> str:
         return f"{where}: connection refused (no BGP daemon listens there for this address)"
     if isinstance(error, socket.gaierror):
         return f"{where}: the address cannot be used"
+    if error.errno == errno.EADDRNOTAVAIL and peer.source is not None:
+        return f"{where}: {peer.source} is no address of this host"
     return clean(f"{where}: {describe(error)}")

@@ -24,6 +24,7 @@ COMMANDS = {
     "run": ("run_command", "Advertise this node's routes until SIGTERM."),
     "advertise": ("advertise_command", "Advertise addresses without a cluster, such as a control plane's."),
     "plan": ("plan_command", "Show what each node would advertise, and what not and why."),
+    "preflight": ("preflight_command", "Check that this node and its peers can have sessions."),
     "status": ("control_commands", "Show the running speaker: its sessions and its sources."),
     "routes": ("control_commands", "Show the routes that each peer should hear."),
     "explain": ("control_commands", "Show why an object is published or not."),

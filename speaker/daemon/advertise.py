@@ -6,7 +6,6 @@ the routes over our restart keeps them until then.
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
@@ -18,31 +17,23 @@ from speaker.clock import Clock, SystemClock
 from speaker.control import ControlServer
 from speaker.daemon import supervised
 from speaker.daemon.local_check import CheckStatus, LocalChecks
+from speaker.daemon.peer_file_watch import Load, PeerFileWatch
+from speaker.daemon.peering import Peering
 from speaker.daemon.session_words import Json, log_session, route_answers, session_answer, state_line
 from speaker.daemon.vip_routes import Offer, advertised
-from speaker.daemon.watched_files import WatchedFiles
 from speaker.errors import HostError, UsageError
 from speaker.health import Check, HealthServer, peer_checks
 from speaker.kernel import uptime_seconds
 from speaker.metrics import Metrics
-from speaker.model.peer import SessionFacts
+from speaker.model.peer import SessionFacts, SessionState, SessionStatus
 from speaker.model.prefix import Prefix
 from speaker.model.route import Route
 from speaker.settings.advertise_settings import AdvertiseSettings
 from speaker.settings.peer_file import PeerFile
 
-LOOK_SECONDS = 1.0
-"""The pause between two looks at the files."""
-
-RETRY_LOOKS = 10
-"""A file that was found wrong is read again after so many looks: what it names may have come."""
-
 _STATES = {None: "unknown", True: "advertised", False: "withdrawn"}
 
 _log = logging.getLogger(__name__)
-
-Load = Callable[[], PeerFile]
-"""Reads the file of peers and the password files that it names; raises UsageError with every problem."""
 
 
 def run(settings: AdvertiseSettings, peers: PeerFile, load: Load, say: Callable[[str], None]) -> int:
@@ -76,7 +67,6 @@ class Advertiser:
     ) -> None:
         self._settings = settings
         self._peers = peers
-        self._load = load
         self._say: Callable[[str], None] | None = say
         self._clock = clock or SystemClock()
         self._started_at = self._clock.monotonic()
@@ -85,10 +75,8 @@ class Advertiser:
         self._established: dict[str, SessionFacts] = {}
         self._routes: dict[str, Mapping[Prefix, Route | None]] = {}
         self._unheard: set[Prefix] = set()
-        self._file_problems: tuple[str, ...] = ()
-        self._files = WatchedFiles(self._paths())
+        self._file = PeerFileWatch(settings.config, peers, load, on_change=self._take_over)
         self._stop_asked = asyncio.Event()
-        self._reading_asked = asyncio.Event()
         self._metrics = Metrics(node=socket.gethostname())
         self._checks = LocalChecks(settings.checks, on_change=self._check_changed)
         self._sessions = PeerSet(
@@ -98,6 +86,7 @@ class Advertiser:
             started_at=self._clock.monotonic(),
             forwarding_preserved=_forwarding_preserved(peers),
         )
+        self._peering = Peering(self._sessions)
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -106,7 +95,7 @@ class Advertiser:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_asked.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reading_asked.set)
+        loop.add_signal_handler(signal.SIGHUP, self._file.read_soon)
         self._configure()
         # With graceful restart the peers keep the routes of before until our End-of-RIB, which waits for
         # `release`; without it the sessions stand ready for the first verdict.
@@ -123,8 +112,9 @@ class Advertiser:
         """Everything that runs beside the others, by name."""
         settings = self._settings
         yield "sessions", self._sessions.run()
+        yield "bfd", self._peering.run()
         yield "checks", self._checks.run()
-        yield "files", self._watch_files()
+        yield "file of peers", self._file.run()
         if settings.health_port:
             server = HealthServer(
                 settings.health_address,
@@ -132,6 +122,7 @@ class Advertiser:
                 readiness=self._readiness,
                 render_metrics=self._render_metrics,
                 clock=self._clock,
+                flags="--health-address, --health-port",
             )
             yield "health", server.run()
         if settings.control_socket is not None:
@@ -195,7 +186,10 @@ class Advertiser:
 
     def _tell_unheard(self) -> None:
         """Say once what no session can carry."""
-        unheard = dict(self._offer.unheard(self._sessions.sessions().values()))
+        templates = [
+            SessionStatus(peer=each.template, state=SessionState.IDLE) for each in self._peers.ranges
+        ]
+        unheard = dict(self._offer.unheard((*self._sessions.sessions().values(), *templates)))
         for prefix, reason in unheard.items():
             if prefix not in self._unheard:
                 _log.warning("no peer can hear it", extra={"prefix": str(prefix), "reason": reason})
@@ -219,6 +213,7 @@ class Advertiser:
 
     def _session_event(self, event: SessionEvent) -> None:
         log_session(event)
+        self._peering.session_event(event)
         if event.kind is SessionEventKind.STATE_CHANGED and event.old is not None and event.new is not None:
             self._say_change(event.peer, event.old.value, event.new.value, event.reason)
         elif event.kind is SessionEventKind.ESTABLISHED and event.facts is not None:
@@ -232,53 +227,16 @@ class Advertiser:
 
     def _configure(self) -> None:
         """Give the sessions the peers of the file."""
-        self._sessions.set_peers(self._peers.peers)
-        self._routes = {
-            name: each for name, each in self._routes.items() if name in self._sessions.sessions()
-        }
+        self._peering.set_peers(self._peers.peers, self._peers.ranges)
         for notice in self._peers.notices:
             _log.warning("notice about the file of peers", extra={"notice": notice})
         self._tell_unheard()
 
-    # -- files -----------------------------------------------------------------------------------------
-
-    def _paths(self) -> list[str]:
-        return [self._settings.config, *sorted(set(self._peers.password_files.values()))]
-
-    async def _watch_files(self) -> None:
-        """Read the files again when they change, and at once on SIGHUP."""
-        self._read_again()  # they may have changed since they were first read
-        looks = 0
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._reading_asked.wait()
-            asked = self._reading_asked.is_set()
-            self._reading_asked.clear()
-            looks += 1
-            retry = bool(self._file_problems) and looks % RETRY_LOOKS == 0
-            if self._files.have_changed() or asked or retry:
-                self._read_again()
-
-    def _read_again(self) -> None:
-        """Take over what the files say now; when something is wrong, all stays as it is."""
+    def _take_over(self, peers: PeerFile) -> None:
+        """The file of peers says something else now."""
         if self._stop_asked.is_set():
             return
-        try:
-            peers = self._load()
-        except UsageError as error:
-            problems = tuple(str(error).splitlines())
-            for problem in problems:
-                if problem not in self._file_problems:
-                    _log.error("file of peers is not taken over", extra={"reason": problem})
-            self._file_problems = problems
-            return
-        self._file_problems = ()
         before, self._peers = self._peers, peers
-        self._files.watch(self._paths())
-        if peers == before:
-            return
-        _log.info("file of peers is taken over", extra=_differences(before, peers))
         if (peers.listen_port, peers.listen_addresses) != (before.listen_port, before.listen_addresses):
             _log.warning("listenPort and listenAddresses count from the next start on")
         self._offer = Offer(self._settings.prefixes, self._settings.attributes, peers.local_ip)
@@ -298,10 +256,11 @@ class Advertiser:
         for each in self._checks.status():
             problem = each.problem or ("not known yet" if each.passes is None else "")
             yield Check(f"check {each.url}", problem, fatal=False)
-        yield Check("file of peers", "; ".join(self._file_problems), fatal=False)
+        yield Check("file of peers", "; ".join(self._file.problems), fatal=False)
 
     def _render_metrics(self) -> bytes:
         self._metrics.record_sessions(self._sessions.sessions())
+        self._peering.record(self._metrics)
         self._metrics.record_sources({}, in_sync=self._wanted is not None)
         return self._metrics.render()
 
@@ -314,8 +273,11 @@ class Advertiser:
                 {"check": each.url, "passes": each.passes, "problem": each.problem}
                 for each in self._checks.status()
             ],
-            "sessions": [session_answer(status) for status in self._sessions.sessions().values()],
-            "file_problems": list(self._file_problems),
+            "sessions": [
+                session_answer(status, self._peering.bfd_statuses().get(name))
+                for name, status in self._sessions.sessions().items()
+            ],
+            "file_problems": list(self._file.problems),
         }
 
     def _routes_to(self, request: Mapping[str, object]) -> Json:
@@ -344,16 +306,3 @@ def _forwarding_preserved(peers: PeerFile) -> bool:
         if peer.graceful_restart is not None
     ]
     return not times or uptime_seconds() >= max(times)
-
-
-def _differences(before: PeerFile, after: PeerFile) -> dict[str, object]:
-    """Which peers, and ranges of peers, were added, changed and removed, by name."""
-    old, new = (
-        {peer.name: peer for peer in peers.peers} | {each.template.name: each for each in peers.ranges}
-        for peers in (before, after)
-    )
-    return {
-        "added": [name for name in new if name not in old],
-        "changed": [name for name, peer in new.items() if name in old and old[name] != peer],
-        "removed": [name for name in old if name not in new],
-    }
