@@ -6,7 +6,8 @@ any more does not go on to say that it is well. From the inside out:
     packet, events     values
     fsm                pure state
     path, filter       sockets and what they let through
-    receiver           one socket that reads
+    receiver, sender   one socket that reads, one that writes
+    reception          all that read
     session            one peer
     sessions           all peers
 """

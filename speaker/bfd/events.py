@@ -22,8 +22,8 @@ class BfdEvent:
     Attributes:
         peer: `Peer.name`.
         kind: DOWN means that the path or the peer has failed, and sessions over it should end. ADMIN_DOWN
-            means that the peer has turned BFD off and nothing is known of the path: it "SHOULD NOT
-            indicate a connectivity failure" (RFC 5882 §3.2).
+            means that the peer has turned BFD off, or begins it anew, and nothing is known of the path: it
+            "SHOULD NOT indicate a connectivity failure" (RFC 5882 §3.2).
         reason: one sentence.
         diagnostic: with DOWN, our diagnostic (RFC 5880 §4.1): 1 is silence, 3 the peer's own word.
     """
@@ -51,7 +51,7 @@ class BfdStatus:
         remote_diagnostic: the peer's.
         control_plane_independent: the peer's BFD outlives its control plane (C bit).
         changed_at: seconds since the epoch of the last change of state; None before the first.
-        flaps: how many times a session that was Up went down, the peer's AdminDown apart.
+        flaps: how many times a session that was Up went down by a failure.
         packets_in: how many packets were received.
         packets_out: how many were sent.
         discards: how many of the peer's packets broke a rule, by rule; only those that did.

@@ -14,31 +14,43 @@ from speaker.model.prefix import Address
 
 # linux/filter.h, linux/bpf_common.h, asm-generic/socket.h
 _SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
 _SO_MEMINFO = 55
 _MEMINFO_DROPS = 8
 _LOAD_WORD = 0x20
 _JUMP_EQUAL = 0x15
 _RETURN = 0x06
 _NETWORK_HEADER = 0xFFF00000
-_MAXIMUM_LENGTH = 4096
+
+# The kernel takes 4096, but few kernels lend a socket the memory for so many.
+_MAXIMUM_LENGTH = 2048
 
 _WHOLE = 0xFFFF
 _IPV4_SOURCE = 12
 _IPV6_SOURCE = 8
 
 Instruction = tuple[int, int, int, int]
+"""A code, two jumps and an operand."""
 
 
 def admit(sock: socket.socket, sources: Collection[Address]) -> None:
     """From now on only packets from these addresses reach `sock`; too many of them admit everyone."""
     program = _program(sock.family, sources)
-    if len(program) > _MAXIMUM_LENGTH:
-        program = [(_RETURN, 0, 0, _WHOLE)]
+    if len(program) > _MAXIMUM_LENGTH or not _attach(sock, program):
+        # The filter of before would keep new peers out. That there is none is no error.
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+
+def _attach(sock: socket.socket, program: list[Instruction]) -> bool:
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in program))
     # struct sock_fprog: the number of instructions, and where they are.
     option = struct.pack("HP", len(program), ctypes.addressof(code))
-    with contextlib.suppress(OSError):
+    try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, option)
+    except OSError:
+        return False
+    return True
 
 
 def _program(family: int, sources: Collection[Address]) -> list[Instruction]:

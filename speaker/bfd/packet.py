@@ -90,6 +90,7 @@ class Discard(StrEnum):
     SOURCE = "source"
     STRANGER = "stranger"
     PORT = "port"
+    OVERRIDE = "your-discriminator-zero-while-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

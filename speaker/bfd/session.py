@@ -1,4 +1,4 @@
-"""The BFD session with one peer: its state machine, its timers on the event loop and its sending socket.
+"""The BFD session with one peer: its state machine at work, and its timers on the event loop.
 
 Knows when to send, and when silence has lasted too long. Must not know other peers, nor how a packet
 found its session.
@@ -6,28 +6,24 @@ found its session.
 
 import asyncio
 import random
-import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from speaker.bfd.events import BfdEvent, BfdEventKind, BfdStatus
 from speaker.bfd.fsm import Fsm, Reaction
-from speaker.bfd.packet import ControlPacket, Discard, State, diagnostic_name, unpack
-from speaker.bfd.path import Hops, OpenSocket, Path, sending_socket
+from speaker.bfd.packet import ControlPacket, Diagnostic, Discard, State, diagnostic_name, unpack
+from speaker.bfd.path import Hops, OpenSocket, Path
 from speaker.bfd.receiver import Source
+from speaker.bfd.sender import Sender
 from speaker.clock import Clock
 from speaker.model.peer import BfdTimers
-from speaker.sockets import describe
 
 _MICROSECONDS = 1e6
 
 _ANSWER_SECONDS = 0.005
 """At most one Final in this time: §6.8.7 lets us limit their rate, as long as we do not advertise a
 Desired Min TX Interval below it, and 10 ms is the least that can be configured."""
-
-_REOPEN_SECONDS = 5.0
-"""While a session is Down its socket is made anew this often, so that it follows changed addresses."""
 
 _PATIENT_TURNS = 32
 """How many turns of the event loop the end of a session waits for packets that have not been read yet."""
@@ -72,16 +68,12 @@ class Session:
         self.discriminator = discriminator
         self.source_key: Source | None = None
         """From where its packets come; None while the peer's interface is not there."""
-        # Where the peer is to decide, it can only answer; a router on the link is the common case.
-        self.multihop = path.hops is Hops.MANY
         self._around = around
         self._loop = asyncio.get_running_loop()
         self._fsm = Fsm(discriminator, timers)
         self._octets = self._fsm.octets()
         self._steady = b""
-        self._sock: socket.socket | None = None
-        self._opened_at = 0.0
-        self._port: int | None = None
+        self._sender = Sender(path, around.open_socket)
         self._sent_at = self._heard_at = self._answered_at = float("-inf")
         self._interval: float | None = None
         self._jitter = (0.75, 1.0)
@@ -90,8 +82,7 @@ class Session:
         self._watching: asyncio.TimerHandle | None = None
         self._patience = _PATIENT_TURNS
         self._changed_at: float | None = None
-        self._flaps = self._received = self._sent = self._send_errors = 0
-        self._last_send_error = ""
+        self._flaps = self._received = 0
         self.discards: Counter[Discard] = Counter()
 
     # -- life --------------------------------------------------------------------------------------
@@ -104,7 +95,7 @@ class Session:
     def configure(self, timers: BfdTimers) -> None:
         """Takes other timers; a session that is Up stays Up."""
         self.timers = timers
-        self._react(self._fsm.configure(timers), "")
+        self._react(self._fsm.configure(timers))
 
     def leave(self) -> float:
         """Tells the peer AdminDown; the answer is for how many seconds this should go on before `close`.
@@ -113,7 +104,7 @@ class Session:
         AdminDown state" (RFC 5880 §6.8.16).
         """
         was_heard = self._fsm.remote_discriminator != 0
-        self._react(self._fsm.disable(), "")
+        self._react(self._fsm.disable())
         if not was_heard or self._interval is None:
             return 0.0
         return self._interval * self._fsm.multiplier
@@ -124,7 +115,12 @@ class Session:
             if timer is not None:
                 timer.cancel()
         self._sending = self._watching = None
-        self._close_socket()
+        self._sender.close()
+
+    @property
+    def multihop(self) -> bool:
+        """Whether routers may stand between (RFC 5883)."""
+        return self._sender.multihop
 
     @property
     def is_down(self) -> bool:
@@ -144,9 +140,22 @@ class Session:
         if isinstance(packet, Discard):
             self.discards[packet] += 1
             return
+        if self._is_override(packet):
+            self.discards[Discard.OVERRIDE] += 1
+            return
         self._take(packet)
         is_quiet = self._fsm.state is State.UP and not (packet.poll or packet.final)
         self._steady = data if is_quiet else b""
+
+    def _is_override(self, packet: ControlPacket) -> bool:
+        """Whether someone who does not know our discriminator speaks for a session that is Up.
+
+        §6.8.6 would let one packet with a forged source take the session down; BIRD and FRR do not. A peer
+        that does not hear us any more keeps its own discriminator, and is believed; one that has really
+        begun anew is silent in this session, and found by that.
+        """
+        is_known = packet.your_discriminator or packet.my_discriminator == self._fsm.remote_discriminator
+        return self._fsm.state is State.UP and not is_known
 
     def _take(self, packet: ControlPacket) -> None:
         self._received += 1
@@ -154,20 +163,24 @@ class Session:
         reaction = self._fsm.receive(packet)
         if reaction.answer and self._heard_at - self._answered_at >= _ANSWER_SECONDS:
             self._answered_at = self._heard_at
-            self._send(self._fsm.octets(final=True))
-        self._react(reaction, self._said(packet) if reaction.old is not reaction.new else "")
+            self._sender.send(self._fsm.octets(final=True))
+        if reaction.old is State.UP and reaction.new is not State.UP:
+            self._react(reaction, self._said(packet), is_failure=_is_failure(packet))
+        else:
+            self._react(reaction)
 
     def _said(self, packet: ControlPacket) -> str:
         if packet.state is State.ADMIN_DOWN:
             return f"{self.path.address} has turned BFD off (AdminDown)"
-        why = diagnostic_name(packet.diagnostic)
-        return f"{self.path.address} signals that BFD is down ({why} there)"
+        why = f"({diagnostic_name(packet.diagnostic)} there)"
+        if _is_failure(packet):
+            return f"{self.path.address} signals that BFD is down {why}"
+        return f"{self.path.address} begins BFD anew, and nothing has failed {why}"
 
     def follow(self, *, multihop: bool) -> bool:
         """Whether the session speaks this way, or changes to it because the peer does."""
         if multihop != self.multihop and self.path.hops is Hops.EITHER and self.is_down:
-            self.multihop = multihop
-            self._close_socket()
+            self._sender.aim(multihop=multihop)
         return multihop == self.multihop
 
     # -- silence -----------------------------------------------------------------------------------
@@ -208,24 +221,19 @@ class Session:
 
     # -- reacting ----------------------------------------------------------------------------------
 
-    def _react(self, reaction: Reaction, reason: str) -> None:
+    def _react(self, reaction: Reaction, reason: str = "", *, is_failure: bool = True) -> None:
         """Does what the state machine asks for, then tells the daemon."""
         self._refresh()
         if reaction.send:
             self._send_now()
-        if reaction.old is not reaction.new:
-            self._changed_at = self._around.clock.time()
-            self._report(reaction, reason)
-
-    def _report(self, reaction: Reaction, reason: str) -> None:
+        if reaction.old is reaction.new:
+            return
+        self._changed_at = self._around.clock.time()
         if reaction.new is State.UP:
             self._emit(BfdEventKind.UP, f"BFD with {self.path.address} is up")
         elif reaction.old is State.UP and reaction.new is State.DOWN:
-            if self._fsm.remote_discriminator and self._fsm.remote_state is State.ADMIN_DOWN:
-                self._emit(BfdEventKind.ADMIN_DOWN, reason)
-            else:
-                self._flaps += 1
-                self._emit(BfdEventKind.DOWN, reason)
+            self._flaps += is_failure
+            self._emit(BfdEventKind.DOWN if is_failure else BfdEventKind.ADMIN_DOWN, reason)
 
     def _emit(self, kind: BfdEventKind, reason: str) -> None:
         diagnostic = int(self._fsm.diagnostic)
@@ -262,53 +270,10 @@ class Session:
 
     def _send_now(self) -> None:
         self._sent_at = self._loop.time()
-        self._send(self._octets)
+        if self.is_down:
+            self._sender.renew(self._sent_at)
+        self._sender.send(self._octets)
         self._arm(self._sent_at)
-
-    def _send(self, octets: bytes) -> None:
-        try:
-            self._give(octets)
-            self._last_send_error = ""
-        except ConnectionRefusedError as error:
-            # What an earlier packet met (nobody listens there) is told now, and this one was not sent.
-            self._last_send_error = describe(error)
-            self._send_again(octets)
-        except OSError as error:
-            self._failed(error)
-
-    def _send_again(self, octets: bytes) -> None:
-        try:
-            self._give(octets)
-        except OSError as error:
-            self._failed(error)
-
-    def _give(self, octets: bytes) -> None:
-        self._socket().send(octets)
-        self._sent += 1
-
-    def _failed(self, error: OSError) -> None:
-        """No way to the peer now: the next packet tries again, with a socket that knows new addresses."""
-        self._send_errors += 1
-        self._last_send_error = describe(error)
-        if not isinstance(error, BlockingIOError):
-            self._close_socket()
-
-    def _socket(self) -> socket.socket:
-        now = self._loop.time()
-        if self._sock is not None and self.is_down and now - self._opened_at > _REOPEN_SECONDS:
-            self._close_socket()
-        if self._sock is None:
-            self._sock = sending_socket(
-                self.path, multihop=self.multihop, port=self._port, open_socket=self._around.open_socket
-            )
-            self._opened_at = now
-            self._port = int(self._sock.getsockname()[1])
-        return self._sock
-
-    def _close_socket(self) -> None:
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
 
     # -- showing -----------------------------------------------------------------------------------
 
@@ -331,8 +296,18 @@ class Session:
             changed_at=self._changed_at,
             flaps=self._flaps,
             packets_in=self._received,
-            packets_out=self._sent,
+            packets_out=self._sender.sent,
             discards=dict(self.discards),
-            send_errors=self._send_errors,
-            last_send_error=self._last_send_error,
+            send_errors=self._sender.errors,
+            last_send_error=self._sender.last_error,
         )
+
+
+def _is_failure(packet: ControlPacket) -> bool:
+    """Whether a peer that ends a session which is Up means that the path has failed.
+
+    AdminDown does not (RFC 5882 §3.2). Nor does "Neighbor Signaled Session Down" while we have signaled
+    nothing of the kind: FRR says so when it replaces its session by another one, as it does once the BGP
+    session is established for the first time.
+    """
+    return packet.state is State.DOWN and packet.diagnostic != Diagnostic.NEIGHBOR_SIGNALED_DOWN

@@ -1,7 +1,7 @@
 """All BFD sessions against the configured peers: BFD as the daemon sees it.
 
-Knows which peers have BFD, which sockets receive for them, and which session a packet belongs to. Must
-not know states or timers. It does not log: what a stranger can cause, at any rate, is a number.
+Knows which peers have BFD, and which session a packet belongs to. Must not know states or timers. It does
+not log: what a stranger can cause, at any rate, is a number.
 
 Supported standards: RFC 5881 (single hop, UDP 3784, TTL 255), RFC 5883 (multihop, UDP 4784).
 """
@@ -11,37 +11,20 @@ import random
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address
 
 from speaker.bfd.events import BfdEvent, BfdStatus
 from speaker.bfd.packet import MANDATORY_LENGTH, Discard
-from speaker.bfd.path import (
-    SINGLE_HOP_TTL,
-    Hops,
-    OpenSocket,
-    Path,
-    path_to,
-    port_of,
-    receiving_socket,
-    udp_socket,
-)
-from speaker.bfd.receiver import Receiver, Source, source_key
+from speaker.bfd.path import SINGLE_HOP_TTL, OpenSocket, Path, path_to, udp_socket
+from speaker.bfd.receiver import Source, source_key
+from speaker.bfd.reception import Reception
 from speaker.bfd.session import Session, Surroundings
 from speaker.clock import Clock, SystemClock
 from speaker.model.peer import BfdTimers, Peer
 from speaker.model.prefix import Address
-from speaker.sockets import describe, socket_address, socket_family
+from speaker.sockets import socket_address, socket_family
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
-
-_ANY: Mapping[socket.AddressFamily, Address] = {
-    socket.AF_INET: IPv4Address(0),
-    socket.AF_INET6: IPv6Address(0),
-}
-
-_Place = tuple[Address, bool]
-"""Where to receive: an address, and whether it is the multihop port."""
 
 
 class BfdSessions:
@@ -68,12 +51,16 @@ class BfdSessions:
     ) -> None:
         self._on_event = on_event
         self._on_problem = on_problem
-        self._open_socket = open_socket
-        self._listen_addresses = listen_addresses
+        self._reception = Reception(
+            listen_addresses,
+            open_socket,
+            single_hop=self._deliver_single_hop,
+            multihop=self._deliver_multihop,
+        )
         self._around = Surroundings(
             open_socket=open_socket,
             emit=self._emit,
-            is_behind=self._is_behind,
+            is_behind=self._reception.is_behind,
             clock=clock or SystemClock(),
         )
         self._wanted: dict[str, tuple[Path, BfdTimers]] = {}
@@ -81,9 +68,6 @@ class BfdSessions:
         self._leaving: dict[Session, asyncio.TimerHandle] = {}
         self._by_discriminator: dict[int, Session] = {}
         self._by_source: dict[Source, Session] = {}
-        self._receivers: dict[_Place, Receiver] = {}
-        self._failures: dict[_Place, str] = {}
-        self._dropped_before = 0
         self._discards: Counter[Discard] = Counter()
         self._events: deque[BfdEvent] = deque()
         self._wake = asyncio.Event()
@@ -110,13 +94,12 @@ class BfdSessions:
             wanted = self._wanted.get(name)
             if wanted is None or wanted[0] != session.path:
                 self._remove(self._sessions.pop(name))
-        self._open_receivers()
         fresh = [
             self._add(name, path, timers)
             for name, (path, timers) in self._wanted.items()
             if name not in self._sessions
         ]
-        self._index()
+        self._receive()
         for session in fresh:
             session.start()
         for name, session in self._sessions.items():
@@ -132,6 +115,11 @@ class BfdSessions:
         self._sessions[name] = self._by_discriminator[session.discriminator] = session
         return session
 
+    def _receive(self) -> None:
+        """Opens the sockets that are needed now, as far as they can be had."""
+        self._reception.open(session.path for session in self._sessions.values())
+        self._index()
+
     def _index(self) -> None:
         """Brings what finds a session by its peer's address up to date."""
         self._by_source.clear()
@@ -139,9 +127,7 @@ class BfdSessions:
             session.source_key = _key_of(session.path.address)
             if session.source_key is not None:
                 self._by_source.setdefault(session.source_key, session)
-        for (address, _), receiver in self._receivers.items():
-            peers = [each.path.address for each in self._sessions.values()]
-            receiver.admit([each for each in peers if each.version == address.version])
+        self._reception.admit([session.path.address for session in self._sessions.values()])
 
     def _new_discriminator(self) -> int:
         """Unique here and not zero; drawn by lot, so that it is another one after a restart (§6.8.1)."""
@@ -178,14 +164,13 @@ class BfdSessions:
                 await self._wake.wait()
                 if self._retry_due:
                     self._retry_due = False
-                    self._open_receivers()
-                    self._index()
+                    self._receive()
         finally:
             self._running = False
             self._close()
 
     def _plan_retry(self) -> None:
-        if not self._failures:
+        if not self.problem:
             self._pause = _FIRST_PAUSE_SECONDS
         elif self._retry is None:
             self._retry = asyncio.get_running_loop().call_later(self._pause, self._try_again)
@@ -214,48 +199,12 @@ class BfdSessions:
             if timer is not None:
                 timer.cancel()
         self._retry = None
-        for receiver in self._receivers.values():
-            self._dropped_before += receiver.dropped
-            receiver.close()
+        self._reception.close()
         for registry in (self._sessions, self._leaving, self._by_discriminator, self._by_source):
             registry.clear()
-        self._receivers.clear()
+        self._events.clear()
 
     # -- receiving ---------------------------------------------------------------------------------
-
-    def _open_receivers(self) -> None:
-        needed = self._places()
-        for place in [place for place in self._receivers if place not in needed]:
-            receiver = self._receivers.pop(place)
-            self._dropped_before += receiver.dropped
-            receiver.close()
-        self._failures.clear()
-        for place in needed:
-            if place not in self._receivers:
-                self._open_receiver(place)
-
-    def _places(self) -> list[_Place]:
-        found: dict[_Place, None] = {}
-        for path, _ in self._wanted.values():
-            kinds = {Hops.ONE: (False,), Hops.MANY: (True,), Hops.EITHER: (False, True)}[path.hops]
-            mine = [each for each in self._listen_addresses if socket_family(each) == path.family]
-            for address in mine or [_ANY[path.family]]:
-                found.update(dict.fromkeys((address, multihop) for multihop in kinds))
-        return list(found)
-
-    def _open_receiver(self, place: _Place) -> None:
-        address, multihop = place
-        port = port_of(multihop=multihop)
-        try:
-            sock = receiving_socket(address, port, self._open_socket)
-        except OSError as error:
-            self._failures[place] = f"cannot receive BFD on {address} port {port}: {describe(error)}"
-            return
-        deliver = self._deliver_multihop if multihop else self._deliver_single_hop
-        self._receivers[place] = Receiver(sock, deliver)
-
-    def _is_behind(self) -> bool:
-        return any(receiver.is_behind for receiver in self._receivers.values())
 
     def _deliver_single_hop(self, data: bytes, source: Source, ttl: int) -> None:
         session = self._session_of(data, source)
@@ -313,7 +262,7 @@ class BfdSessions:
     @property
     def problem(self) -> str:
         """Why BFD cannot be received, one sentence, or ""."""
-        return "; ".join(sorted(self._failures.values()))
+        return self._reception.problem
 
     @property
     def discards(self) -> Mapping[Discard, int]:
@@ -323,7 +272,7 @@ class BfdSessions:
     @property
     def dropped(self) -> int:
         """Packets that the kernel dropped before they were read: strangers', and those it had no room for."""
-        return self._dropped_before + sum(receiver.dropped for receiver in self._receivers.values())
+        return self._reception.dropped
 
 
 _ZERO = b"\0\0\0\0"

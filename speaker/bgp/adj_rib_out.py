@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 
-from speaker.bgp.packing import Withdrawal, is_multiprotocol
+from speaker.bgp.packing import Withdrawal, is_multiprotocol, wire_path_id
 from speaker.model.prefix import Family, Prefix, family_of
 from speaker.model.route import Paths, Route
 
@@ -140,7 +140,9 @@ class AdjRibOut:
         if self._initial_waits or any(mark.family is None for mark in self._marks):
             self._refresh_wanted[family] = None
             return
-        for prefix in self._sent:
+        # What is on its way counts as sent only later, and the peer drops what stands before the begin of
+        # the refresh and not after it: so everything desired, not everything sent.
+        for prefix in self._desired:
             if family_of(prefix) is family:
                 self._dirty[prefix] = True
         self._refresh_begins[family] = None
@@ -163,7 +165,7 @@ class AdjRibOut:
             if not forced and wanted == sent:
                 continue
             now[prefix] = wanted
-            if isinstance(wanted, Route) and (sent is None or isinstance(sent, Route)):
+            if isinstance(wanted, Route) and (sent is None or _replaces(wanted, sent)):
                 # Most of all changes, and one path replaces the other by itself.
                 advertised.append(wanted)
             else:
@@ -176,14 +178,18 @@ class AdjRibOut:
     def _carried(self, prefix: Prefix) -> Paths | None:
         """What of the desired paths the session can express."""
         paths = self._desired.get(prefix)
-        if paths is None or isinstance(paths, Route):
-            return paths if paths is None or self._can_carry(paths) else None
-        carried = tuple(path for path in paths if self._can_carry(path))
+        if paths is None:
+            return None
+        if isinstance(paths, Route) and not paths.path_id:
+            # Most of all prefixes.
+            return paths if self._can_carry(paths) else None
+        carried = tuple(path for path in each_path(paths) if self._can_carry(path))
         if not carried:
             return None
         if family_of(prefix) not in self._add_path:
-            return replace(carried[0], path_id=0)
-        return carried
+            first = carried[0]
+            return replace(first, path_id=0) if first.path_id else first
+        return carried[0] if isinstance(paths, Route) else carried
 
     def _passed(self, taken: int) -> list[_Mark]:
         """The marks that are reached when so many prefixes more have been taken."""
@@ -217,16 +223,20 @@ def _number(paths: Paths | None) -> int:
     return len(each_path(paths))
 
 
+def _replaces(wanted: Route, sent: Paths) -> bool:
+    return isinstance(sent, Route) and wire_path_id(sent) == wire_path_id(wanted)
+
+
 def _taken_back(sent: Paths | None, wanted: Paths | None) -> Iterator[Withdrawal]:
-    kept = {path.path_id for path in each_path(wanted)}
+    kept = {wire_path_id(path) for path in each_path(wanted)}
     for path in each_path(sent):
-        if path.path_id not in kept:
+        if wire_path_id(path) not in kept:
             yield Withdrawal(path.prefix, is_multiprotocol(path), path.path_id)
 
 
 def _sent_anew(sent: Paths | None, wanted: Paths | None, *, forced: bool) -> Iterator[Route]:
-    before = {path.path_id: path for path in each_path(sent)}
-    return (path for path in each_path(wanted) if forced or before.get(path.path_id) != path)
+    before = {wire_path_id(path): path for path in each_path(sent)}
+    return (path for path in each_path(wanted) if forced or before.get(wire_path_id(path)) != path)
 
 
 def _carries_nothing(_route: Route) -> bool:

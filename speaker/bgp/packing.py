@@ -66,6 +66,11 @@ def is_multiprotocol(route: Route) -> bool:
     return not (route.prefix.version == 4 and isinstance(route.next_hop, IPv4Address))
 
 
+def wire_path_id(path: Route | Withdrawal) -> int:
+    """The Path Identifier as it stands in NLRI (RFC 7911 §3)."""
+    return path.path_id or _ONLY_PATH
+
+
 def pack_withdrawals(context: PackingContext, withdrawals: Iterable[Withdrawal]) -> Iterator[bytes]:
     """The UPDATEs that withdraw, as few as fit."""
     groups: dict[tuple[Family, bool], list[Withdrawal]] = {}
@@ -164,7 +169,7 @@ def _chunks(parts: Iterable[bytes], room: int) -> Iterator[bytes]:
 def _nlri_of(paths: Iterable[Route | Withdrawal], *, with_paths: bool) -> Iterator[bytes]:
     """The NLRI of each, with Path Identifiers where the session has them (RFC 7911 §3)."""
     if with_paths:
-        return (struct.pack("!L", path.path_id or _ONLY_PATH) + _nlri(path.prefix) for path in paths)
+        return (struct.pack("!L", wire_path_id(path)) + _nlri(path.prefix) for path in paths)
     return (_nlri(path.prefix) for path in paths)
 
 

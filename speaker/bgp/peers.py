@@ -94,6 +94,7 @@ class PeerSet:
         self._running: set[asyncio.Task[None]] = set()
         self._started: set[str] = set()
         self._start_all = False
+        self._listens = False
         self._listening: asyncio.Task[None] | None = None
         self._released = False
         self._stopping = False
@@ -154,6 +155,7 @@ class PeerSet:
         Raises:
             HostError: the listening port cannot be had.
         """
+        self._listens = True
         if peers is None:
             self._start_all = True
         else:
@@ -167,8 +169,7 @@ class PeerSet:
         self._begin_all()
 
     def _begin_all(self) -> None:
-        anyone = self._start_all or bool(self._started)
-        if self._listener is not None and self._tasks is not None and anyone and self._listening is None:
+        if self._listener is not None and self._tasks is not None and self._listens and not self._listening:
             self._listening = self._spawn(self._listener.run())
         for session in self._sessions.values():
             self._begin(session)

@@ -99,7 +99,7 @@ class Advertiser:
         self._configure()
         # With graceful restart the peers keep the routes of before until our End-of-RIB, which waits for
         # `release`; without it the sessions stand ready for the first verdict.
-        self._sessions.start()
+        self._peering.start()
         self._decide()
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(part, name=name) for name, part in self._parts()]

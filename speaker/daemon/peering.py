@@ -3,13 +3,17 @@
 Knows both engines and that peers of ranges come and go. Must not know routes, settings or clusters.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
 from speaker.bfd import BfdEvent, BfdEventKind, BfdSessions, BfdStatus, State
 from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
 from speaker.metrics import Metrics
-from speaker.model.peer import Peer, PeerRange
+from speaker.model.peer import BfdTimers, Peer, PeerRange
+
+HANDSHAKE_SECONDS = 2.0
+"""From the first packet of a BFD session to Up: each side sends one a second (RFC 5880 §6.8.3)."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +29,8 @@ class Peering:
         self._sessions = sessions
         self._bfd = BfdSessions(on_event=self._bfd_event, on_problem=_bfd_problem)
         self._peers: tuple[Peer, ...] = ()
+        self._started = False
+        self._held: dict[str, asyncio.TimerHandle] = {}
 
     async def run(self) -> None:
         """Runs BFD until cancelled, which says nothing to the peers: they see silence, as from a restart."""
@@ -36,6 +42,34 @@ class Peering:
         self._sessions.set_peers(peers)
         self._sessions.set_ranges(ranges)
         self._bfd.set_peers(self.peers)
+        names = {peer.name for peer in peers}
+        for name in self._held.keys() - names:
+            self._held.pop(name).cancel()
+        if self._started:
+            self._sessions.start(names - self._held.keys())
+
+    def start(self) -> None:
+        """Begins to dial and to listen; a second call changes nothing.
+
+        Over a restart of ours a router keeps the routes, but holds the BFD session of before against the
+        new BGP session when that one expires. BFD that is up anew shows that it has expired, so a peer
+        with both is not dialled earlier, for a bounded time.
+        """
+        if self._started:
+            return
+        self._started = True
+        loop = asyncio.get_running_loop()
+        for peer in self._peers:
+            if peer.bfd is not None and peer.graceful_restart is not None:
+                seconds = _patience_seconds(peer.bfd)
+                self._held[peer.name] = loop.call_later(seconds, self._let_go, peer.name)
+        self._sessions.start({peer.name for peer in self._peers} - self._held.keys())
+
+    def _let_go(self, name: str) -> None:
+        held = self._held.pop(name, None)
+        if held is not None:
+            held.cancel()
+            self._sessions.start({name})
 
     @property
     def peers(self) -> tuple[Peer, ...]:
@@ -65,8 +99,15 @@ class Peering:
             self._sessions.bfd_down(event.peer, f"BFD: {event.reason}")
         elif event.kind is BfdEventKind.UP:
             _log.info("bfd is up", extra=fields)
+            self._let_go(event.peer)
         else:
             _log.info("bfd was turned off by the peer", extra=fields)
+
+
+def _patience_seconds(timers: BfdTimers) -> float:
+    """The Detection Time of the session of before, as far as we know it, and some packets for a new one."""
+    slowest = max(timers.transmit_milliseconds, timers.receive_milliseconds) / 1000
+    return timers.multiplier * slowest + HANDSHAKE_SECONDS
 
 
 def _bfd_problem(problem: str) -> None:

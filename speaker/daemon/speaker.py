@@ -162,11 +162,11 @@ class Speaker:
         await self._kernel.wait_ready()
         if self._settings.graceful_restart is not None:
             # Peers keep the routes of before while they wait for our End-of-RIB, which waits for `release`.
-            self._sessions.start()
+            self._peering.start()
         await self._cluster.wait_in_sync()
         await self._settle()
         self._sessions.release()
-        self._sessions.start()
+        self._peering.start()
         _log.info("in sync")
         # The cluster's objects are here to stay, and hold no cycles. Left to the collector, a full pass over
         # twenty thousand Pods stops the event loop for 50 ms.

@@ -84,10 +84,18 @@ MULTIPLIER: Field[int] = Field(
     help="After how many missing packets the peer is down: 2 to 255.",
     shown_default="3",
 )
+BFD_MULTIHOP: Field[bool | None] = Field(
+    "multihop",
+    switch,
+    None,
+    kind="boolean",
+    help="Whether routers stand between (RFC 5883).",
+    shown_default="as the session's TTL says",
+)
 
 
 GRACEFUL_RESTART_FIELDS: tuple[Field[object], ...] = (RESTART_TIME, LONG_LIVED_TIME, NOTIFICATION)
-BFD_FIELDS: tuple[Field[object], ...] = (MIN_TX, MIN_RX, MULTIPLIER)
+BFD_FIELDS: tuple[Field[object], ...] = (MIN_TX, MIN_RX, MULTIPLIER, BFD_MULTIHOP)
 
 
 def _graceful_restart(mapped: Mapped) -> GracefulRestart:
@@ -103,6 +111,7 @@ def _bfd(mapped: Mapped) -> BfdTimers:
         transmit_milliseconds=mapped[MIN_TX],
         receive_milliseconds=mapped[MIN_RX],
         multiplier=mapped[MULTIPLIER],
+        multihop=mapped[BFD_MULTIHOP],
     )
 
 
