@@ -14,6 +14,16 @@ any more does not go on to say that it is well. From the inside out:
 
 from speaker.bfd.events import BfdEvent, BfdEventKind, BfdStatus
 from speaker.bfd.packet import Discard, State
+from speaker.bfd.path import OpenSocket, udp_socket
 from speaker.bfd.sessions import BfdSessions
 
-__all__ = ["BfdEvent", "BfdEventKind", "BfdSessions", "BfdStatus", "Discard", "State"]
+__all__ = [
+    "BfdEvent",
+    "BfdEventKind",
+    "BfdSessions",
+    "BfdStatus",
+    "Discard",
+    "OpenSocket",
+    "State",
+    "udp_socket",
+]

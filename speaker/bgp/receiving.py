@@ -37,6 +37,9 @@ class ReceivingSpeaker:
         self._on_change = on_change
         self._negotiated: Negotiated | None = None
         self._deadlines: dict[Family, asyncio.TimerHandle] = {}
+        # Whose End-of-RIB has come on this session, and whose refresh has begun.
+        self._complete: set[Family] = set()
+        self._refreshing: set[Family] = set()
 
     # -- the session begins and ends -------------------------------------------------------------------
 
@@ -49,6 +52,8 @@ class ReceivingSpeaker:
         remove all the stale routes".
         """
         self._negotiated = negotiated
+        self._complete.clear()
+        self._refreshing.clear()
         restart = negotiated.peer_restart
         for family in Family:
             self._stop(family)
@@ -102,22 +107,36 @@ class ReceivingSpeaker:
 
     def apply(self, update: UpdateMessage) -> bool:
         """Takes in an UPDATE; returns whether everything could be kept."""
-        if update.end_of_rib is not None and update.end_of_rib in self._deadlines:
-            self._drop_stale(update.end_of_rib)
+        if update.end_of_rib is not None and update.end_of_rib not in self._complete:
+            self._complete.add(update.end_of_rib)
+            if update.end_of_rib not in self._refreshing:
+                self._drop_stale(update.end_of_rib)
         return self.rib.apply(update)
 
     def refresh(self, message: RouteRefresh) -> None:
-        """The begin or the end of a refresh that we asked for (RFC 7313 §4)."""
-        if message.subtype is RefreshSubtype.BEGIN:
-            self.rib.mark_stale(message.family)
-            self._start(message.family, REFRESH_SECONDS, partial(self._drop_stale, message.family))
-        elif message.subtype is RefreshSubtype.END:
-            self._drop_stale(message.family)
+        """The begin or the end of a refresh (RFC 7313 §4); an end without a begin says nothing.
+
+        "A BGP speaker that has received the Graceful Restart Capability from its neighbor MUST ignore any
+        BoRRs for an <AFI, SAFI> from the neighbor before the speaker receives the EoR for the given
+        <AFI, SAFI> from the neighbor."
+        """
+        family = message.family
+        if message.subtype is RefreshSubtype.BEGIN and self._may_refresh(family):
+            self._refreshing.add(family)
+            self.rib.mark_stale(family)
+            self._start(family, REFRESH_SECONDS, partial(self._drop_stale, family))
+        elif message.subtype is RefreshSubtype.END and family in self._refreshing:
+            self._drop_stale(family)
+
+    def _may_refresh(self, family: Family) -> bool:
+        restarts = self._negotiated is not None and self._negotiated.peer_restart is not None
+        return family in self._complete or not restarts
 
     # -- stale routes ----------------------------------------------------------------------------------
 
     def _drop_stale(self, family: Family) -> None:
         self._stop(family)
+        self._refreshing.discard(family)
         self._tell(UpdateMessage(withdrawn=self.rib.drop_stale(family)))
 
     def _tell(self, update: UpdateMessage) -> None:

@@ -335,6 +335,9 @@ class Session:
 
     def refresh_received(self, message: RouteRefresh) -> None:
         """RFC 2918 §4: "re-advertise the Adj-RIB-Out of the <AFI, SAFI>"; or a mark of RFC 7313."""
+        if self.facts is None or message.family not in self.facts.families:
+            # "the speaker shall ignore such a message" (RFC 2918 §4)
+            return
         if message.subtype is RefreshSubtype.REQUEST:
             self.rib_out.refresh(message.family)
             self._connections.kick()

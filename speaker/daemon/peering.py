@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-from speaker.bfd import BfdEvent, BfdEventKind, BfdSessions, BfdStatus, State
+from speaker.bfd import BfdEvent, BfdEventKind, BfdSessions, BfdStatus, OpenSocket, State, udp_socket
 from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
 from speaker.metrics import Metrics
 from speaker.model.peer import BfdTimers, Peer, PeerRange
@@ -23,11 +23,12 @@ class Peering:
 
     Args:
         sessions: the BGP sessions; who made them runs and stops them.
+        open_socket: makes UDP sockets of a family, perhaps in another network namespace.
     """
 
-    def __init__(self, sessions: PeerSet) -> None:
+    def __init__(self, sessions: PeerSet, open_socket: OpenSocket = udp_socket) -> None:
         self._sessions = sessions
-        self._bfd = BfdSessions(on_event=self._bfd_event, on_problem=_bfd_problem)
+        self._bfd = BfdSessions(on_event=self._bfd_event, on_problem=_bfd_problem, open_socket=open_socket)
         self._peers: tuple[Peer, ...] = ()
         self._started = False
         self._held: dict[str, asyncio.TimerHandle] = {}

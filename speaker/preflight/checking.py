@@ -182,7 +182,7 @@ class _Preflight:
         if attempt.sock is None:
             return
         conversation, opening = await self._open(attempt.sock)
-        if opening.trouble is Trouble.CLOSED and not opening.body and not self._findings.has_failed:
+        if _says_nothing(opening) and not self._findings.has_failed:
             await conversation.leave()
             await asyncio.sleep(self._options.retry_seconds)
             again = await dialer.dial(self._options.timeout_seconds)
@@ -234,7 +234,14 @@ class _Preflight:
             )
             return
         self._tell_arrival(sock)
-        await self._finish(*await self._open(sock))
+        conversation, opening = await self._open(sock)
+        if _says_nothing(opening):
+            # A router whose own patience ended while it connected comes again.
+            await conversation.leave()
+            another = await reception.connection(self._peer, seconds)
+            if another is not None:
+                conversation, opening = await self._open(another)
+        await self._finish(conversation, opening)
 
     def _tell_arrival(self, sock: socket.socket) -> None:
         peer, ttl = self._peer, ttl_of(sock)
@@ -280,6 +287,11 @@ class _Preflight:
             return
         trial = TrialRoute(self._offer, prefix, local, self._options.settle_seconds)
         await trial.run(conversation, opening, self._findings)
+
+
+def _says_nothing(opening: Opening) -> bool:
+    """Whether the peer closed the connection without a word."""
+    return opening.trouble is Trouble.CLOSED and not opening.body
 
 
 def _concerns(connection: Connected, peer: Peer) -> bool:

@@ -38,7 +38,9 @@ class Reception:
         self, port: int, addresses: Sequence[Address], peers: Sequence[Peer], open_socket: OpenSocket
     ) -> None:
         self._peers = {peer.address: peer for peer in peers}
-        self._arrived: dict[Address, asyncio.Future[socket.socket]] = {}
+        self._arrived: dict[Address, asyncio.Queue[socket.socket]] = {
+            address: asyncio.Queue(maxsize=1) for address in self._peers
+        }
         self._open_socket = open_socket
         self._listener = Listener(
             port=port,
@@ -63,26 +65,22 @@ class Reception:
         except HostError:
             self._listener.close()
             raise
-        loop = asyncio.get_running_loop()
-        self._arrived = {address: loop.create_future() for address in self._peers}
         self._task = asyncio.create_task(self._listener.run())
 
     async def close(self) -> None:
-        """Stop listening, and close every connection that was taken."""
+        """Stop listening, and close every connection that nobody has taken."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
-        for future in self._arrived.values():
-            if future.done() and not future.cancelled():
-                # Whoever took it has closed it; closing twice is harmless.
-                future.result().close()
-            future.cancel()
+        for queue in self._arrived.values():
+            while not queue.empty():
+                queue.get_nowait().close()
 
     async def connection(self, peer: Peer, seconds: float) -> socket.socket | None:
-        """The peer's connection, which is the caller's to close; None when none comes in time."""
+        """The peer's next connection, which is the caller's to close; None when none comes in time."""
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.shield(self._arrived[peer.address])
+                return await self._arrived[peer.address].get()
         except TimeoutError:
             return None
 
@@ -97,13 +95,13 @@ class Reception:
 
     def _on_connection(self, sock: socket.socket, address: Address) -> bool:
         arrived = self._arrived.get(address)
-        if arrived is None or arrived.done():
+        if arrived is None or arrived.full():
             return False
         try:
             prepare(sock, self._peers[address])
         except OSError:
             return False
-        arrived.set_result(sock)
+        arrived.put_nowait(sock)
         return True
 
 
