@@ -10,18 +10,12 @@ from tests.lab.routers.bird import Bird
 from tests.lab.routers.config import RouterConfig, neighbor, tor_config
 from tests.lab.routers.drivers import DRIVERS, missing
 from tests.lab.routers.router import Router
-from tests.lab.routers.table import SessionState, community
+from tests.lab.routers.table import SessionState, community, ext_community, generic_ext_community
 from tests.lab.waiting import NotReachedError
 
 pytestmark = [pytest.mark.netns, pytest.mark.bird]
 
 ORIGINATED = (prefix("10.60.0.0/24"), prefix("fd00:60::/64"))
-
-
-@pytest.fixture(params=[marked(name) for name in DRIVERS])
-def driver(request: pytest.FixtureRequest) -> type[Router]:
-    """A kind of router."""
-    return DRIVERS[request.param]
 
 
 def node_config(**options: object) -> RouterConfig:
@@ -123,20 +117,6 @@ async def test_a_daemon_that_does_not_start_says_why(topology: Topology, driver:
     assert not router.children
 
 
-@pytest.mark.parametrize("name", ["gobgp", "openbgpd"])
-@pytest.mark.parametrize("options", [{"bfd": True}, {"extended_next_hop": True}])
-async def test_what_a_daemon_cannot_do_is_refused(
-    topology: Topology, name: str, options: dict[str, bool]
-) -> None:
-    config = RouterConfig(
-        asn=65030, router_id="192.168.50.1", neighbors=(neighbor("172.30.1.2", 65000, **options),)
-    )
-
-    with pytest.raises(ValueError, match=r"has no|takes no"):
-        async with DRIVERS[name](config, topology["tor1"].namespace):
-            pass
-
-
 def test_a_missing_daemon_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 
@@ -145,4 +125,7 @@ def test_a_missing_daemon_is_named_with_its_package(monkeypatch: pytest.MonkeyPa
 
 def test_communities_have_one_spelling() -> None:
     assert community("no-export") == community("NO_EXPORT") == "65535:65281"
+    assert community("LLGR_STALE") == community("llgr-stale") == "65535:6"
     assert community("65000:1") == "65000:1"
+    assert ext_community("ro", "65000:1") == ext_community("SoO", "65000:1") == "soo:65000:1"
+    assert generic_ext_community(0x80060000_0000007B) == "generic:0x80060000:0x7b"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from speaker.model.prefix import Address, Family
+from speaker.sockets import socket_address
 from tests.lab.net.host import Host
 from tests.lab.net.namespace import Namespace
 from tests.lab.net.topology import MANAGEMENT_ADDRESSES, Topology
@@ -30,7 +31,7 @@ def reaches(host: Host, target: Host, address: Address) -> bool:
         there.bind(("", PORT))
         there.settimeout(0.05)
         try:
-            here.sendto(b"hello", (str(address), PORT))
+            here.sendto(b"hello", socket_address(address, PORT))
             return there.recv(16) == b"hello"
         except OSError:
             return False
@@ -180,6 +181,27 @@ def test_the_preferred_source_toward_a_router_can_change(topology: Topology) -> 
     assert source() == "10.1.1.1"
     node.clear_route_source(router, "tor1")
     assert source() == "172.30.1.2"
+
+
+async def test_link_local_addresses_are_named_by_the_other_end(topology: Topology) -> None:
+    """The host's with the router's device for its scope, and the other way round."""
+    host, router = topology.link_local("node2"), topology.router_link_local("node2")
+    link = topology.link("node2")
+
+    assert (host.scope_id, router.scope_id) == ("node2", "tor1")
+    assert host.is_link_local
+    assert int(host) == int(link.lower.link_local) != int(router)
+    numbered = topology.router_link_local("node2", numbered=True)
+    assert numbered.scope_id == str(link.lower.index)
+    await until_reaches(topology["node2"], topology["tor1"], numbered)
+
+
+def test_devices_have_numbers(topology: Topology) -> None:
+    link = topology.link("node1")
+
+    (device,) = link.upper.host.namespace.ip_json("link", "show", "dev", "node1")
+    assert device["ifindex"] == link.upper.index
+    assert link.upper.index != link.lower.index
 
 
 def test_the_forwarding_table_has_the_legs_that_are_alive(topology: Topology) -> None:

@@ -7,7 +7,7 @@ an address that comes or goes. Knows nothing of the shape of a network (`tests.l
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
 
 from speaker.model.prefix import Address
 from tests.lab.net.namespace import Namespace
@@ -79,6 +79,20 @@ class End:
     def addresses(self) -> tuple[Address, Address]:
         """The IPv4 and the IPv6 address."""
         return (self.v4.ip, self.v6.ip)
+
+    @property
+    def index(self) -> int:
+        """The number of the device in its namespace, which a socket takes for the scope of an address."""
+        (device,) = self.host.namespace.ip_json("link", "show", "dev", self.device)
+        return int(device["ifindex"])
+
+    @property
+    def link_local(self) -> IPv6Address:
+        """The device's IPv6 link-local address, which is without a scope: that is the other end's to say."""
+        found = self.host.namespace.ip_json("-6", "address", "show", "dev", self.device, "scope", "link")
+        # Beside what was asked for, ip(8) answers with empty documents.
+        addresses = (info["local"] for device in found for info in device.get("addr_info", ()) if info)
+        return IPv6Address(next(addresses))
 
     def set(self, state: str) -> None:
         """Set the device administratively `up` or `down`."""

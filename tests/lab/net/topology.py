@@ -12,7 +12,7 @@ one. Knows addresses and routes; starts no process.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
 from typing import Self
 
 from speaker.model.prefix import Address, Family
@@ -88,6 +88,21 @@ class Topology:
     def router_address(self, host: str, router: str = "tor1", family: Family = Family.IPV4) -> Address:
         """The router's address on its link to the host: where the host's speaker finds its peer."""
         return self.link(host, router).upper.addresses[family is Family.IPV6]
+
+    def link_local(self, host: str, router: str = "tor1") -> IPv6Address:
+        """The host's link-local address as the router has to name it: its scope is the router's device."""
+        link = self.link(host, router)
+        return IPv6Address(f"{link.lower.link_local}%{link.upper.device}")
+
+    def router_link_local(self, host: str, router: str = "tor1", *, numbered: bool = False) -> IPv6Address:
+        """The router's link-local address as the host has to name it: its scope is the host's device.
+
+        The scope is the device's number if `numbered`, for a process that uses the host's sockets from
+        outside, where there is no device of that name.
+        """
+        lower = self.link(host, router).lower
+        scope = lower.index if numbered else lower.device
+        return IPv6Address(f"{self.link(host, router).upper.link_local}%{scope}")
 
     def names(self, router: str = "tor1") -> dict[Address, str]:
         """Which host each next hop seen at the router is."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from pathlib import Path as FilePath
 from typing import ClassVar
 
 from speaker.model.prefix import Address, Family, Prefix
 from tests.lab.routers import bird_config, bird_text
+from tests.lab.routers.config import RouterConfig
 from tests.lab.routers.router import Router
-from tests.lab.routers.table import Path, SessionInfo, ordered
+from tests.lab.routers.table import BfdInfo, Path, SessionInfo, ordered
 
 _TABLES = {Family.IPV4: "master4", Family.IPV6: "master6"}
 _END_OF_REPLY = re.compile(rb"(?:^|\n)(?:0|8|9)\d{3} [^\n]*\n$")
@@ -22,14 +24,14 @@ class Bird(Router):
     programs: ClassVar[tuple[str, ...]] = ("bird",)
     installs_routes: ClassVar[bool] = True
 
-    async def start(self) -> None:
+    async def start(self, *, recovering: bool = False) -> None:
         """Write bird.conf, start bird and wait for its control socket."""
-        file = self.folder / "bird.conf"
-        file.write_text(bird_config.render(self.config), encoding="utf-8")
+        file = self._write()
         control = self.folder / "bird.ctl"
         control.unlink(missing_ok=True)
         pid = self.folder / "bird.pid"
-        await self._spawn("bird", "bird", "-f", "-c", str(file), "-s", str(control), "-P", str(pid))
+        again = ("-R",) if recovering else ()
+        await self._spawn("bird", "bird", "-f", *again, "-c", str(file), "-s", str(control), "-P", str(pid))
         # It answers once its protocols have begun, and so listens; with no peer reachable it does not.
         await self._wait_ready(self._answers)
 
@@ -47,6 +49,10 @@ class Bird(Router):
     async def sessions(self) -> dict[Address, SessionInfo]:
         """The sessions of configured peers, and of those that called from a range."""
         return {info.peer: info for info in (await self._sessions_by_name()).values()}
+
+    async def bfd_sessions(self) -> dict[Address, BfdInfo]:
+        """The answer to `show bfd sessions`."""
+        return bird_text.parse_bfd(await self.command("show bfd sessions"))
 
     async def command(self, text: str) -> str:
         """BIRD's whole reply to a command of birdc(8), with its codes.
@@ -68,17 +74,40 @@ class Bird(Router):
             raise RuntimeError(f"{self} refused {text!r}: {reply.strip()}")
         return reply
 
-    async def ask_again(self, peer: Address) -> None:
-        """Send ROUTE-REFRESH."""
+    async def ask_again(self, peer: Address, family: Family | None = None) -> None:
+        """Send ROUTE-REFRESH, for all families whichever is asked for."""
+        del family
         await self.command(f"reload in {await self._name_of(peer)}")
+
+    async def send_again(self, peer: Address) -> None:
+        """Pass all routes through the export filter again."""
+        await self.command(f"reload out {await self._name_of(peer)}")
 
     async def disable(self, peer: Address, reason: str) -> None:
         """Disable the protocol."""
         await self.command(f'disable {await self._name_of(peer)} "{reason}"')
 
+    async def enable(self, peer: Address) -> None:
+        """Enable the protocol."""
+        await self.command(f"enable {await self._name_of(peer)}")
+
+    async def reset(self, peer: Address) -> None:
+        """Restart the protocol."""
+        await self.command(f"restart {await self._name_of(peer)}")
+
     async def configure(self) -> None:
         """Have it read bird.conf again, after a test changed it."""
         await self.command("configure")
+
+    async def _apply(self, before: RouterConfig) -> None:
+        del before
+        self._write()
+        await self.configure()
+
+    def _write(self) -> FilePath:
+        file = self.folder / "bird.conf"
+        file.write_text(bird_config.render(self.config), encoding="utf-8")
+        return file
 
     async def _answers(self) -> bool:
         # The socket is there before the configuration is read, and an answer only after.

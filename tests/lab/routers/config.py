@@ -1,9 +1,10 @@
 """What a router is told, as values: the same for every daemon, which each driver renders in its own words."""
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
+from speaker.model.peer import Role
 from speaker.model.prefix import Address, Family, Prefix
 
 
@@ -27,17 +28,63 @@ class Neighbor:
     """Take IPv4 prefixes with IPv6 next hops (RFC 8950)."""
     families: tuple[Family, ...] | None = None
     """What to offer it, if not all families of the router."""
+    interface: str | None = None
+    """The device a range of link-local addresses is on; a single one has it for its scope."""
+    extended_messages: bool = False
+    """Offer messages of up to 65535 octets (RFC 8654); FRR always does."""
+    enhanced_refresh: bool = False
+    """Offer RFC 7313; BIRD and FRR always do."""
+    role: Role | None = None
+    """The router's own role (RFC 9234)."""
+    role_strict: bool = False
+    """Refuse a peer that does not tell its role."""
+    add_path_tx: bool = False
+    """Send all paths to a prefix (RFC 7911)."""
+    max_prefixes: int | None = None
+    """End the session when the peer sends more prefixes of one family. FRR lets one more pass."""
+    bfd_milliseconds: int = 100
+    bfd_multiplier: int = 3
+    bfd_graceful: bool = False
+    """Take BFD's news for the beginning of a graceful restart. BIRD only."""
 
     @property
     def is_range(self) -> bool:
         """Whether it accepts whoever calls from a prefix, and never calls itself."""
         return not hasattr(self.where, "packed")
 
+    @property
+    def device(self) -> str | None:
+        """The device that its link-local addresses are on; None for other addresses."""
+        return self.interface or getattr(self.where, "scope_id", None)
+
+    @property
+    def unscoped(self) -> Address | Prefix:
+        """`where` without a scope."""
+        return unscoped(self.where) if isinstance(self.where, IPv6Address) else self.where
+
+
+def unscoped(address: Address) -> Address:
+    """The address without a scope, as it stands in packets."""
+    return IPv6Address(int(address)) if isinstance(address, IPv6Address) else address
+
 
 def neighbor(where: str, asn: int, **options: Any) -> Neighbor:
     """A neighbor at an address, or a range of them if `where` has a slash."""
     place = ip_network(where) if "/" in where else ip_address(where)
     return Neighbor(where=place, asn=asn, **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Originated:
+    """A prefix the router itself announces to all its peers, with attributes.
+
+    Communities are written as `Path` has them: `65000:100`, `65000:1:2`, and `rt:65000:100` or `soo:65000:1`.
+    """
+
+    prefix: Prefix
+    communities: tuple[str, ...] = ()
+    large_communities: tuple[str, ...] = ()
+    ext_communities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +104,37 @@ class RouterConfig:
     listen: tuple[Address, ...] = ()
     """Listen at these addresses only; at all if empty."""
     next_hop_self: bool = True
-    originate: tuple[Prefix, ...] = ()
+    originate: tuple[Prefix | Originated, ...] = ()
     """Prefixes the router itself announces to all its peers."""
     cluster_id: str | None = None
     max_paths: int = 16
+    restarts_gracefully: bool = False
+    """Keep forwarding over its own restarts (RFC 4724), and ask for help; see `Router.crash`."""
+    long_lived_seconds: int | None = None
+    """The long-lived stale time it advertises (RFC 9494); None leaves what the daemon does by itself:
+    BIRD helps and asks for no help, FRR asks for 0 seconds, the others have none of it."""
+    notification_restart: bool | None = None
+    """Offer the N bit (RFC 8538); None leaves what the daemon does by itself: FRR offers it."""
+    hard_reset: bool = True
+    """Say Hard Reset when a person resets a session with the N bit (RFC 8538). FRR only."""
+    honour_graceful_shutdown: bool = False
+    """Make what bears GRACEFUL_SHUTDOWN the last choice (RFC 8326); FRR always does, between ASes."""
 
     def families_of(self, each: Neighbor) -> tuple[Family, ...]:
         """The families offered to a neighbor."""
         return self.families if each.families is None else each.families
+
+    @property
+    def originated(self) -> tuple[Originated, ...]:
+        """What it originates, all in one form."""
+        return tuple(
+            each if isinstance(each, Originated) else Originated(prefix=each) for each in self.originate
+        )
+
+    def named(self, address: Address) -> Address:
+        """The address as the configuration has it: FRR tells link-local ones without their scope."""
+        known = (each.where for each in self.addresses if isinstance(each.where, IPv6Address))
+        return next((where for where in known if int(where) == int(address)), address)
 
     @property
     def ranges(self) -> tuple[Neighbor, ...]:

@@ -1,26 +1,23 @@
 """FRR: zebra, bgpd and, where asked for, bfdd, as most sites run them on a top-of-rack router."""
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_address, ip_network
 from pathlib import Path as FilePath
 from typing import Any, ClassVar
 
 from speaker.model.prefix import Address, Family, Prefix
-from tests.lab.routers import frr_config
+from tests.lab.routers import frr_answers, frr_change, frr_config
+from tests.lab.routers.config import RouterConfig, unscoped
+from tests.lab.routers.frr_vty import Vty, conversation
 from tests.lab.routers.privacy import private
 from tests.lab.routers.router import Router
-from tests.lab.routers.table import Path, SessionInfo, SessionState, community, ordered
+from tests.lab.routers.table import BfdInfo, Path, SessionInfo, ordered
 
 PROGRAMS = FilePath("/usr/lib/frr")
 
-_READ_SECONDS = 10.0
-_END_LENGTH = 4
 _REFUSED = re.compile(r"config line|[Uu]nknown command|% Invalid")
-_STATES = {"clearing": SessionState.IDLE, "deleted": SessionState.IDLE}
 
 
 class Frr(Router):
@@ -31,11 +28,16 @@ class Frr(Router):
     programs: ClassVar[tuple[str, ...]] = tuple(str(PROGRAMS / name) for name in ("zebra", "bgpd", "bfdd"))
     installs_routes: ClassVar[bool] = True
 
-    async def start(self) -> None:
-        """Start zebra, then the daemons that need its socket."""
-        await self._daemon("zebra", "")
-        await self._wait_socket("zserv.api")
-        if any(each.bfd for each in self.config.neighbors):
+    async def start(self, *, recovering: bool = False) -> None:
+        """Start zebra, then the daemons that need its socket; after a crash only what is not there.
+
+        bgpd tells of a restart whenever it starts, the first time too.
+        """
+        running = {child.name for child in self.children if recovering and child.running}
+        if "zebra" not in running:
+            await self._daemon("zebra", "")
+            await self._wait_socket("zserv.api")
+        if any(each.bfd for each in self.config.neighbors) and "bfdd" not in running:
             await self._daemon("bfdd", frr_config.bfdd(self.config), "--bfdctl", f"{self.folder}/bfdd.sock")
         listen = [option for address in self.config.listen for option in ("--listenon", str(address))]
         await self._daemon("bgpd", frr_config.bgpd(self.config), "--bgp_port", str(self.config.port), *listen)
@@ -44,7 +46,7 @@ class Frr(Router):
     async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
         """All paths in bgpd's tables, whether its own or a peer's."""
         found: dict[Prefix, tuple[Path, ...]] = {}
-        async with self._vty("bgpd") as vty:
+        async with self._talk("bgpd") as vty:
             for each in self.config.families if family is None else (family,):
                 table = json.loads(await vty.ask(f"show bgp {each} unicast json"))
                 # The table has no communities; that of a single prefix has all.
@@ -52,7 +54,9 @@ class Frr(Router):
                     detail = json.loads(await vty.ask(f"show bgp {each} unicast {prefix} json") or "{}")
                     # The prefix may have gone since.
                     if detail.get("paths"):
-                        found[ip_network(prefix)] = ordered(_path(path) for path in detail["paths"])
+                        found[ip_network(prefix)] = ordered(
+                            frr_answers.path(path, self.config) for path in detail["paths"]
+                        )
         return found
 
     async def sessions(self) -> dict[Address, SessionInfo]:
@@ -62,9 +66,15 @@ class Frr(Router):
         for text, fields in answer.items():
             # Beside the peers there may be scalars about the VRF.
             if isinstance(fields, dict) and "bgpState" in fields:
-                peer = ip_address(text)
-                found[peer] = _session(peer, fields)
+                peer = self.config.named(ip_address(text))
+                found[peer] = frr_answers.session(peer, fields)
         return found
+
+    async def bfd_sessions(self) -> dict[Address, BfdInfo]:
+        """The answer to `show bfd peers json`."""
+        answer = json.loads(await self.command("show bfd peers json", "bfdd"))
+        found = (frr_answers.bfd(fields, self.config) for fields in answer)
+        return {info.peer: info for info in found}
 
     async def command(self, text: str, daemon: str = "bgpd") -> str:
         """What a daemon answers to a command of vtysh(1) in enabled mode.
@@ -72,7 +82,7 @@ class Frr(Router):
         Raises:
             RuntimeError: it refused the command.
         """
-        async with self._vty(daemon) as vty:
+        async with self._talk(daemon) as vty:
             return await vty.ask(text)
 
     async def command_json(self, text: str) -> dict[str, Any]:
@@ -80,33 +90,51 @@ class Frr(Router):
         answer: dict[str, Any] = json.loads(await self.command(text) or "{}")
         return answer
 
-    async def ask_again(self, peer: Address) -> None:
+    async def ask_again(self, peer: Address, family: Family | None = None) -> None:
         """Send ROUTE-REFRESH."""
+        for each in self.config.families if family is None else (family,):
+            await self.command(f"clear bgp {each} unicast {unscoped(peer)} soft in")
+
+    async def send_again(self, peer: Address) -> None:
+        """Send all routes again."""
         for family in self.config.families:
-            await self.command(f"clear bgp {family} unicast {peer} soft in")
+            await self.command(f"clear bgp {family} unicast {unscoped(peer)} soft out")
 
     async def disable(self, peer: Address, reason: str) -> None:
         """Configure the neighbor as shut down."""
-        line = f"neighbor {peer} shutdown message {reason}"
+        line = f"neighbor {unscoped(peer)} shutdown message {reason}"
         await self.configure(f"router bgp {self.config.asn}", line)
 
-    async def configure(self, *lines: str) -> None:
+    async def enable(self, peer: Address) -> None:
+        """Configure it as not shut down."""
+        await self.configure(f"router bgp {self.config.asn}", f"no neighbor {unscoped(peer)} shutdown")
+
+    async def reset(self, peer: Address) -> None:
+        """Clear the session."""
+        await self.command(f"clear bgp {unscoped(peer)}")
+
+    async def crash(self) -> None:
+        """Kill bgpd; zebra keeps its routes in the kernel."""
+        for child in [each for each in self.children if each.name == "bgpd"]:
+            await child.kill()
+            self.children.remove(child)
+
+    async def configure(self, *lines: str, daemon: str = "bgpd") -> None:
         """Type lines in configuration mode, as `router bgp 65030` and what belongs below it."""
-        async with self._vty("bgpd") as vty:
+        async with self._talk(daemon) as vty:
             for line in ("configure terminal", *lines):
                 await vty.ask(line)
 
-    @asynccontextmanager
-    async def _vty(self, daemon: str) -> AsyncIterator["_Vty"]:
-        async with asyncio.timeout(_READ_SECONDS):
-            reader, writer = await asyncio.open_unix_connection(str(self.folder / f"{daemon}.vty"))
-            try:
-                vty = _Vty(reader, writer)
-                await vty.ask("enable")
-                yield vty
-            finally:
-                writer.close()
-                await writer.wait_closed()
+    async def _apply(self, before: RouterConfig) -> None:
+        """Type what differs between the configurations."""
+        old, new = (frr_config.bgpd(config) for config in (before, self.config))
+        await self.configure(*frr_change.lines(old, new))
+        if any(each.bfd for each in self.config.neighbors):
+            old, new = (frr_config.bfdd(config) for config in (before, self.config))
+            await self.configure(*frr_change.lines(old, new), daemon="bfdd")
+
+    def _talk(self, daemon: str) -> AbstractAsyncContextManager[Vty]:
+        return conversation(self.folder / f"{daemon}.vty")
 
     async def _daemon(self, program: str, configuration: str, *options: str) -> None:
         folder = self.folder
@@ -130,68 +158,3 @@ class Frr(Router):
         refused = [line for line in self.log().splitlines() if _REFUSED.search(line)]
         if refused:
             raise RuntimeError(f"{self} refused lines of its configuration:\n" + "\n".join(refused))
-
-
-class _Vty:
-    """One conversation with a daemon of FRR over its vty socket."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def ask(self, text: str) -> str:
-        """The answer to one command: on the wire it ends with three zero bytes and a status."""
-        self._writer.write(text.encode() + b"\0")
-        received = b""
-        while not (len(received) >= _END_LENGTH and received[-_END_LENGTH:-1] == b"\0\0\0"):
-            block = await self._reader.read(1 << 16)
-            if not block:
-                raise ConnectionError("the daemon closed its vty socket")
-            received += block
-        reply = received[:-_END_LENGTH].decode(errors="replace")
-        if received[-1] != 0:
-            raise RuntimeError(f"FRR refused {text!r}: {reply.strip()}")
-        return reply
-
-
-def _path(fields: dict[str, Any]) -> Path:
-    # "peer" is a document about the peer; a path of the router's own has an unspecified address there.
-    peer = fields.get("peer", {}).get("peerId", "")
-    hops = [hop["ip"] for hop in fields.get("nexthops", ()) if hop.get("scope") != "link-local"]
-    communities = [fields.get(key, {}).get("list", ()) for key in ("community", "largeCommunity")]
-    return Path(
-        next_hop=ip_address(hops[0]) if hops else None,
-        peer=_peer(peer),
-        as_path=tuple(
-            int(asn) for asn in fields.get("aspath", {}).get("string", "").split() if asn.isdigit()
-        ),
-        local_pref=fields.get("locPrf"),
-        med=fields.get("metric"),
-        communities=frozenset(community(text) for each in communities for text in each),
-        best=bool(fields.get("bestpath", {}).get("overall")),
-        stale=bool(fields.get("stale")),
-    )
-
-
-def _peer(text: str) -> Address | None:
-    try:
-        peer = ip_address(text)
-    except ValueError:
-        return None
-    return None if peer.is_unspecified else peer
-
-
-def _session(peer: Address, fields: dict[str, Any]) -> SessionInfo:
-    state = fields["bgpState"].lower()
-    hold = fields.get("bgpTimerHoldTimeMsecs")
-    keys = ("lastNotificationReason", "lastShutdownDescription")
-    errors = [fields[key] for key in keys if fields.get(key)]
-    return SessionInfo(
-        peer=peer,
-        state=_STATES.get(state) or SessionState(state),
-        asn=fields.get("remoteAs"),
-        router_id=fields.get("remoteRouterId"),
-        hold_seconds=hold // 1000 if hold is not None else None,
-        last_error=": ".join(errors) or fields.get("lastResetDueTo"),
-        received=fields.get("messageStats", {}).get("updatesRecv"),
-    )

@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from speaker.model.peer import Role
 from speaker.model.prefix import Family
-from tests.lab.routers.config import Neighbor, RouterConfig
+from tests.lab.routers.config import Neighbor, Originated, RouterConfig
+
+_ROLES = {Role.ROUTE_SERVER: "rs", Role.ROUTE_SERVER_CLIENT: "rs-client"}
 
 
 def render(config: RouterConfig, folder: Path) -> str:
-    """The text of bgpd.conf.
-
-    Raises:
-        ValueError: a neighbor asks for what OpenBGPD cannot do.
-    """
+    """The text of bgpd.conf."""
     return "\n".join(_lines(config, folder)) + "\n"
+
+
+def name(number: int) -> str:
+    """What the neighbor with that place in the configuration is called."""
+    return f"peer{number}"
 
 
 def _lines(config: RouterConfig, folder: Path) -> Iterator[str]:
@@ -26,26 +30,25 @@ def _lines(config: RouterConfig, folder: Path) -> Iterator[str]:
     yield "rde evaluate all"
     for address in config.listen or ("0.0.0.0", "::"):
         yield f"listen on {address} port {config.port}"
-    yield from (f"network {prefix}" for prefix in config.originate)
+    yield from (f"network {each.prefix}{_attributes(each)}" for each in config.originated)
     for number, each in enumerate(config.neighbors):
-        _check(each)
         yield f"neighbor {each.where} {{"
-        yield f' descr "peer{number}"'
-        yield from (f" {line}" for line in _options(each, config))
+        yield f' descr "{name(number)}"'
+        yield from (f" {line}" for line in (*_options(each, config), *_capabilities(each)))
         yield "}"
     yield "allow from any"
     yield "allow to any"
     if config.next_hop_self:
         yield "match to ebgp set nexthop self"
+    if config.honour_graceful_shutdown:
+        yield "match from any community GRACEFUL_SHUTDOWN set localpref 0"
 
 
-def _check(each: Neighbor) -> None:
-    if each.bfd:
-        raise ValueError("OpenBGPD has no BFD")
-    if each.extended_next_hop:
-        raise ValueError("OpenBGPD takes no IPv6 next hops for IPv4 prefixes")
-    if each.is_range and each.password is not None:
-        raise ValueError("OpenBGPD has no passwords on ranges")
+def _attributes(each: Originated) -> str:
+    sets = [f"community {text}" for text in each.communities]
+    sets += [f"large-community {text}" for text in each.large_communities]
+    sets += [f"ext-community {text.replace(':', ' ', 1)}" for text in each.ext_communities]
+    return f" set {{ {' '.join(sets)} }}" if sets else ""
 
 
 def _options(each: Neighbor, config: RouterConfig) -> Iterator[str]:
@@ -65,7 +68,19 @@ def _options(each: Neighbor, config: RouterConfig) -> Iterator[str]:
         yield "ttl-security yes"
     if each.multihop:
         yield "multihop 255"
-    if each.add_path_rx:
-        yield "announce add-path recv yes"
     if each.rr_client:
         yield f"route-reflector {config.cluster_id or config.router_id}"
+    if each.max_prefixes is not None:
+        yield f"max-prefix {each.max_prefixes}"
+
+
+def _capabilities(each: Neighbor) -> Iterator[str]:
+    if each.add_path_rx:
+        yield "announce add-path recv yes"
+    if each.add_path_tx:
+        yield "announce add-path send all"
+    if each.enhanced_refresh:
+        yield "announce enhanced refresh yes"
+    if each.role is not None:
+        strict = " enforce" if each.role_strict else ""
+        yield f"announce policy {_ROLES.get(each.role, each.role)}{strict}"

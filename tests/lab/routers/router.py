@@ -7,15 +7,18 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from speaker.model.prefix import Address, Family, Prefix
 from tests.lab.net.namespace import Namespace
 from tests.lab.processes import Child
+from tests.lab.routers import abilities
 from tests.lab.routers.config import RouterConfig
 from tests.lab.routers.fib import Fib, kernel_fib
 from tests.lab.routers.table import (
+    BfdInfo,
     NextHops,
     Path,
     SessionInfo,
@@ -48,6 +51,7 @@ class Router(ABC):
     """Whether it puts what it learns into the kernel, so that packets flow."""
 
     def __init__(self, config: RouterConfig, namespace: Namespace) -> None:
+        abilities.check(self.name, config)
         self.config = config
         self.namespace = namespace
         self._folder: FilePath | None = None
@@ -83,8 +87,11 @@ class Router(ABC):
         return self._folder
 
     @abstractmethod
-    async def start(self) -> None:
-        """Start the daemon with its configuration and wait until it answers."""
+    async def start(self, *, recovering: bool = False) -> None:
+        """Start the daemon with its configuration and wait until it answers.
+
+        If `recovering`, it tells its peers that it restarted gracefully (RFC 4724), where it can.
+        """
 
     @abstractmethod
     async def routes(self, family: Family | None = None) -> dict[Prefix, tuple[Path, ...]]:
@@ -94,17 +101,77 @@ class Router(ABC):
     async def sessions(self) -> dict[Address, SessionInfo]:
         """Its sessions by peer address, those of ranges included while the peer is there."""
 
-    async def ask_again(self, peer: Address) -> None:
-        """Have it ask a peer for all its routes (RFC 2918).
+    async def bfd_sessions(self) -> dict[Address, BfdInfo]:
+        """Its BFD sessions by peer address.
+
+        Raises:
+            NotImplementedError: the daemon has no BFD.
+        """
+        raise NotImplementedError(f"{self.name} has no BFD")
+
+    async def ask_again(self, peer: Address, family: Family | None = None) -> None:
+        """Have it ask a peer for all its routes (RFC 2918), of one family or all; only FRR knows of one.
 
         Raises:
             NotImplementedError: the daemon keeps what it once heard, and never asks.
         """
-        raise NotImplementedError(f"{self.name} never asks {peer} again")
+        raise NotImplementedError(f"{self.name} never asks {peer} again for {family or 'anything'}")
+
+    async def send_again(self, peer: Address) -> None:
+        """Have it send a peer all its routes again.
+
+        Raises:
+            NotImplementedError: the daemon sends again only what it is asked for.
+        """
+        raise NotImplementedError(f"{self.name} sends {peer} nothing again")
 
     @abstractmethod
     async def disable(self, peer: Address, reason: str) -> None:
         """Shut the session with a configured peer down, and tell it why (RFC 9003)."""
+
+    @abstractmethod
+    async def enable(self, peer: Address) -> None:
+        """Undo `disable`."""
+
+    @abstractmethod
+    async def reset(self, peer: Address) -> None:
+        """End the session with a peer (Cease, Administrative Reset) and let it come back."""
+
+    async def reconfigure(self, config: RouterConfig) -> None:
+        """Give the running daemon another configuration.
+
+        What comes of it is the daemon's affair. A password: BIRD, FRR and GoBGP reset the session (Cease,
+        Other Configuration Change), OpenBGPD uses it from the next session on. A hold time: BIRD resets the
+        session, the others use it from the next one on.
+        """
+        abilities.check(self.name, config)
+        before, self.config = self.config, config
+        await self._apply(before)
+
+    async def change(self, peer: Address, **options: Any) -> None:
+        """Give a configured neighbor other options at run time, as `reconfigure` does."""
+        neighbors = tuple(
+            replace(each, **options) if each.where == peer else each for each in self.config.neighbors
+        )
+        if neighbors == self.config.neighbors:
+            raise LookupError(f"{self}: nothing to change about {peer}")
+        await self.reconfigure(replace(self.config, neighbors=neighbors))
+
+    async def set_password(self, peer: Address, password: str | None) -> None:
+        """Change the password of a configured neighbor at run time."""
+        await self.change(peer, password=password)
+
+    @abstractmethod
+    async def _apply(self, before: RouterConfig) -> None:
+        """Have the daemon go from one configuration to `self.config`."""
+
+    async def crash(self) -> None:
+        """End what speaks BGP at once (SIGKILL), and leave what forwards packets as it is."""
+        await self.kill()
+
+    async def recover(self) -> None:
+        """Start again after `crash`, and tell the peers that it restarted gracefully (RFC 4724)."""
+        await self.start(recovering=True)
 
     async def stop(self) -> None:
         """End the daemon in its own way (SIGTERM), so that its peers are told."""

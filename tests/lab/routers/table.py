@@ -32,11 +32,25 @@ class SessionInfo:
     """Why the last session ended; with the peer's own words (RFC 9003) if it sent any."""
     received: int | None = None
     """How many UPDATEs came in this session; BIRD counts routes in them."""
+    capabilities: frozenset[str] | None = None
+    """What the peer offered in its OPEN, by the names of `tests.lab.routers.capabilities`."""
 
     @property
     def established(self) -> bool:
         """Whether routes can flow."""
         return self.state is SessionState.ESTABLISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BfdInfo:
+    """One BFD session (RFC 5880) as the router sees it."""
+
+    peer: Address
+    up: bool
+    transmit_milliseconds: float
+    """The time between the packets that it sends: the larger of what both ends ask for."""
+    detection_milliseconds: float
+    """The silence after which it takes the peer for down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +65,17 @@ class Path:
     med: int | None = None
     communities: frozenset[str] = frozenset()
     """`65000:100` for communities of RFC 1997, `65000:1:2` for large ones (RFC 8092)."""
+    ext_communities: frozenset[str] = frozenset()
+    """RFC 4360: `rt:65000:100`, `soo:65000:1`, with an AS number or an IPv4 address, and for all others
+    `generic:0x80060000:0x1`: two words of 32 bits, as far as the daemon tells them."""
     best: bool = False
     stale: bool | None = None
     """Kept only because the peer is restarting gracefully (RFC 4724)."""
+    path_id: int | None = None
+    """The identifier the peer gave the path (RFC 7911); BIRD and GoBGP do not tell."""
 
 
-# RFC 1997, RFC 3765, RFC 7999, RFC 8326.
+# RFC 1997, RFC 3765, RFC 7999, RFC 8326, RFC 9494.
 _WELL_KNOWN = {
     "noexport": "65535:65281",
     "noadvertise": "65535:65282",
@@ -65,6 +84,8 @@ _WELL_KNOWN = {
     "nopeer": "65535:65284",
     "blackhole": "65535:666",
     "gracefulshutdown": "65535:0",
+    "llgrstale": "65535:6",
+    "nollgr": "65535:7",
 }
 
 Table = Mapping[Prefix, tuple[Path, ...]]
@@ -87,9 +108,20 @@ def community(text: str) -> str:
     return _WELL_KNOWN.get(text.lower().replace("_", "").replace("-", ""), text)
 
 
+def ext_community(kind: str, value: str) -> str:
+    """A route target or route origin, whatever a daemon calls it: `RT`, `ro`, `SoO`."""
+    name = kind.lower()
+    return f"{'soo' if name == 'ro' else name}:{value}"
+
+
+def generic_ext_community(number: int) -> str:
+    """Any other extended community, from its 64 bits."""
+    return f"generic:{number >> 32:#x}:{number & 0xFFFFFFFF:#x}"
+
+
 def ordered(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Paths in an order that does not depend on when they came."""
-    return tuple(sorted(paths, key=lambda path: (str(path.next_hop), str(path.peer))))
+    return tuple(sorted(paths, key=lambda path: (str(path.next_hop), str(path.peer), path.path_id or 0)))
 
 
 def show_table(table: Table) -> str:
