@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+SECONDS ?= 60
 
 .PHONY: help
 help: ## list what can be made
@@ -36,6 +37,16 @@ unit: $(VENV)/.installed ## the tests that need no router, no namespace and no k
 interop: $(VENV)/.installed ## prove every session feature with every router, and write the page that says so
 	@sh tests/lab/install.sh routers
 	@sh tests/lab/enter.sh $(BIN)/python -m pytest --numprocesses=auto --write-interoperability tests/interop
+
+.PHONY: failover
+failover: $(VENV)/.installed ## measure with packets what each kind of failure costs, and write the page
+	@sh tests/lab/install.sh routers
+	@sh tests/lab/enter.sh $(BIN)/python -m tests.lab.failover --write
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed ## hostile bytes for a minute (SECONDS=60); exit status 1 on a finding
+	@sh tests/lab/install.sh fuzz $(VENV)
+	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS)
 
 .PHONY: lint
 lint: $(VENV)/.installed ## ruff, mypy and the import contracts

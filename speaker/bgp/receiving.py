@@ -40,6 +40,8 @@ class ReceivingSpeaker:
         # Whose End-of-RIB has come on this session, and whose refresh has begun.
         self._complete: set[Family] = set()
         self._refreshing: set[Family] = set()
+        # Until when, on the loop's clock, what is kept for long is kept.
+        self._long_until: dict[Family, float] = {}
 
     # -- the session begins and ends -------------------------------------------------------------------
 
@@ -49,17 +51,17 @@ class ReceivingSpeaker:
         RFC 4724 §4.2: "If the Forwarding State bit for a specific address family is not set in the newly
         received Graceful Restart Capability, or if a specific address family is not included [...], or if
         the Graceful Restart Capability is not received [...] the Receiving Speaker MUST immediately
-        remove all the stale routes".
+        remove all the stale routes". RFC 9494 §4.2 has the same for its own capability, by which they may
+        have been kept.
         """
         self._negotiated = negotiated
         self._complete.clear()
         self._refreshing.clear()
-        restart = negotiated.peer_restart
         for family in Family:
             self._stop(family)
             if not self.rib.has_stale(family):
                 continue
-            if restart is not None and family in restart.preserved:
+            if _preserved(negotiated, family, long_lived=family in self._long_until):
                 self._start(family, self.deferral_seconds, partial(self._drop_stale, family))
             else:
                 self._drop_stale(family)
@@ -73,19 +75,20 @@ class ReceivingSpeaker:
         negotiated, self._negotiated = self._negotiated, None
         if negotiated is None:
             return
-        restart = negotiated.peer_restart
         for family in Family:
             self._stop(family)
-            if not kept or restart is None or family not in restart.families:
+            seconds = _restart_seconds(negotiated, family) if kept else None
+            if seconds is None:
+                self._long_until.pop(family, None)
                 self._tell(UpdateMessage(withdrawn=self.rib.drop_family(family)))
                 continue
-            if not _long_lived_seconds(negotiated, family):
+            long_lived_seconds = _long_lived_seconds(negotiated, family)
+            if not long_lived_seconds and family not in self._refreshing:
                 # "To deal with possible consecutive restarts, a route (from the peer) previously marked as
                 # stale MUST be deleted." RFC 9494 §4.2 takes that back where it is negotiated.
                 self._drop_stale(family)
             self.rib.mark_stale(family)
-            expired = partial(self._restart_time_over, family, _long_lived_seconds(negotiated, family))
-            self._start(family, restart.restart_time_seconds, expired)
+            self._start(family, seconds, partial(self._restart_time_over, family, long_lived_seconds))
 
     def close(self) -> None:
         """No session will follow: forgets everything."""
@@ -101,7 +104,10 @@ class ReceivingSpeaker:
             return
         kept, gone = self.rib.keep_long(family)
         self._tell(UpdateMessage(advertised=kept, withdrawn=gone))
-        self._start(family, long_lived_seconds, partial(self._drop_stale, family))
+        now = asyncio.get_running_loop().time()
+        # RFC 9494 §4.2: the time runs on over sessions that end before their End-of-RIB.
+        until = self._long_until.setdefault(family, now + long_lived_seconds)
+        self._start(family, max(0.0, until - now), partial(self._drop_stale, family))
 
     # -- what the peer says ----------------------------------------------------------------------------
 
@@ -137,6 +143,7 @@ class ReceivingSpeaker:
     def _drop_stale(self, family: Family) -> None:
         self._stop(family)
         self._refreshing.discard(family)
+        self._long_until.pop(family, None)
         self._tell(UpdateMessage(withdrawn=self.rib.drop_stale(family)))
 
     def _tell(self, update: UpdateMessage) -> None:
@@ -151,6 +158,25 @@ class ReceivingSpeaker:
         deadline = self._deadlines.pop(family, None)
         if deadline is not None:
             deadline.cancel()
+
+
+def _preserved(negotiated: Negotiated, family: Family, *, long_lived: bool) -> bool:
+    """Whether the peer has kept its state: its F bit, of the capability by which its routes were kept."""
+    if long_lived:
+        return any(each.family is family and each.preserved for each in negotiated.peer_long_lived)
+    restart = negotiated.peer_restart
+    return restart is not None and family in restart.preserved
+
+
+def _restart_seconds(negotiated: Negotiated, family: Family) -> int | None:
+    """How long the peer may take to restart; None when its routes are not kept meanwhile.
+
+    RFC 9494 §4.2: for a family that only the long-lived capability lists the time is zero.
+    """
+    restart = negotiated.peer_restart
+    if restart is not None and family in restart.families:
+        return restart.restart_time_seconds
+    return 0 if _long_lived_seconds(negotiated, family) else None
 
 
 def _long_lived_seconds(negotiated: Negotiated, family: Family) -> int:

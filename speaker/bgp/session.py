@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from speaker.bgp.adj_rib_out import AdjRibOut
@@ -176,6 +177,8 @@ class Session:
 
     def change(self, peer: Peer) -> None:
         """Takes another configuration; `changes.EFFECTS` says what it does to the session."""
+        if peer == self.peer:
+            return
         outcome = effect(self.peer, peer)
         keeps = (
             outcome is Effect.RESTART
@@ -264,9 +267,11 @@ class Session:
     def serve(self, transport: Transport) -> None:
         """Runs a TCP connection until it has ended, which may be a moment after the machine let it go."""
         self.served += 1
-        self.spawn(transport.run()).add_done_callback(self._connection_ended)
+        self.spawn(transport.run()).add_done_callback(partial(self._connection_ended, transport))
 
-    def _connection_ended(self, _task: asyncio.Task[None]) -> None:
+    def _connection_ended(self, transport: Transport, _task: asyncio.Task[None]) -> None:
+        # A task that is cancelled before its first turn has closed nothing.
+        transport.abandon()
         self.served -= 1
 
     def open_socket(self, family: socket.AddressFamily) -> socket.socket:

@@ -82,6 +82,10 @@ class Transport:
         self._closing.set()
         self._wake.set()
 
+    def abandon(self) -> None:
+        """Gives the socket back, however far `run` has come."""
+        self._sock.close()
+
     @property
     def is_flushed(self) -> bool:
         """Whether the peer's TCP has acknowledged all that was written."""

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the project's commands need: `venv DIR` a virtual environment, `routers` the system's packages.
+# Installs what the project's commands need: `venv DIR` a virtual environment, `fuzz DIR` the fuzzer into it,
+# `routers` the system's packages.
 set -eu
 
 ROUTERS="bird2 frr gobgpd openbgpd iproute2 nftables openssl util-linux"
@@ -44,6 +45,12 @@ install_venv() {
     "$1/bin/python" -m pip install --quiet --constraint constraints.txt --group dev --editable .
 }
 
+install_fuzzer() {
+    "$1/bin/python" -c 'import atheris' 2>/dev/null && return
+    # Not fatal: there is no atheris for every Python, and the run says what it does without it.
+    "$1/bin/python" -m pip install --quiet --only-binary :all: atheris 2>/dev/null || true
+}
+
 install_routers() {
     missing=""
     for package in $ROUTERS; do
@@ -63,9 +70,10 @@ install_routers() {
 
 case "${1:-}" in
     venv) install_venv "$2" ;;
+    fuzz) install_fuzzer "$2" ;;
     routers) install_routers ;;
     *)
-        echo "usage: install.sh venv DIR | routers" >&2
+        echo "usage: install.sh venv DIR | fuzz DIR | routers" >&2
         exit 2
         ;;
 esac
