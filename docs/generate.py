@@ -88,9 +88,9 @@ def flags_page() -> Iterable[str]:
         "Flags",
         "Of `speaker run`; `speaker plan` and `speaker preflight` take them too. Each can also be given in"
         " the environment, as `KRS_` and its name in capitals (`--neighbor-as` is `KRS_NEIGHBOR_AS`); the"
-        " command line is stronger. Values are written as Go programs take them: durations with their unit (`90s`,"
-        " `1m30s`), booleans as `--passivemode`, `--passivemode=true` or `--passivemode=false`, lists by"
-        " comma or by repetition. All problems are told at once, with exit status 2.",
+        " command line is stronger. Values are written as Go programs take them: durations with their unit"
+        " (`90s`, `1m30s`), booleans as `--passivemode`, `--passivemode=true` or `--passivemode=false`,"
+        " lists by comma or by repetition. All problems are told at once, with exit status 2.",
         f"{KUBE_OVN} Kube-OVN's speaker has the flag too, with this meaning.",
     )
     for group in Group:

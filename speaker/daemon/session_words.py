@@ -75,6 +75,8 @@ def session_answer(status: SessionStatus, bfd: BfdStatus | None = None) -> Json:
     }
     if status.peer.description:
         answer["description"] = status.peer.description
+    if status.peer.name != str(status.peer.address):
+        answer["address"] = str(status.peer.address)
     if bfd is not None:
         answer |= {"bfd": str(bfd.state), "bfd_session": _bfd_answer(bfd)}
     if status.facts is not None:

@@ -6,9 +6,9 @@ shown.
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
@@ -18,7 +18,7 @@ from speaker.errors import HostError
 from speaker.model.peer import Peer
 from speaker.model.prefix import Address, Prefix
 from speaker.preflight.connections import Connected, established
-from speaker.preflight.dialing import Dialer, OpenSocket
+from speaker.preflight.dialing import Dialer, OpenSocket, lift_ttl_limits
 from speaker.preflight.exchange import Conversation, Opening, Trouble, hear, open_session
 from speaker.preflight.findings import Check, Findings, PeerReport
 from speaker.preflight.listening import Reception, ttl_of
@@ -94,7 +94,7 @@ class _Hall:
     trouble: str = ""
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _open_hall(peers: Sequence[Peer], options: Options) -> AsyncIterator[_Hall]:
     if not peers or options.listen_port is None:
         yield _Hall(trouble="nothing listens for it: --passivemode or --listen-port is needed")
@@ -255,6 +255,9 @@ class _Preflight:
                 f"the peer's packets arrive with TTL {ttl}, and TTL security asks for {lowest}",
                 "configure TTL security at the router for this node, or correct the hops here",
             )
+            with contextlib.suppress(OSError):
+                # What else is wrong can be heard all the same.
+                lift_ttl_limits(sock)
         else:
             self._findings.passed(Check.TTL, f"the peer's packets arrive with TTL {ttl}")
         signed = "both sides sign with the same password" if peer.password else "no password on either side"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from speaker import control
-from speaker.errors import HostError, SpeakerError
+from speaker.errors import SpeakerError
 from speaker.model.peer import Peer, SessionState
 from speaker.preflight.findings import Check, Findings, PeerReport
 
@@ -20,11 +20,9 @@ ASK_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The running speaker's sessions; `trouble` says why there is no answer though there might be one."""
+    """The running speaker's sessions; none when no speaker answers."""
 
     sessions: tuple[Mapping[str, object], ...] = ()
-    answers: bool = False
-    trouble: str = ""
 
     def session(self, peer: Peer) -> Mapping[str, object] | None:
         """The session with a peer, by its address, else by its name."""
@@ -38,20 +36,21 @@ class Running:
 
 
 async def ask_running(path: str | None) -> Running:
-    """Ask the speaker at a control socket; no path, or nobody there, is no speaker."""
+    """Ask the speaker at a control socket; no path, or no answer, is no speaker.
+
+    One that hangs has its connections still, which the kernel tells.
+    """
     if not path:
         return Running()
     try:
         answer = await asyncio.to_thread(
             control.ask, path, {"command": "status"}, timeout_seconds=ASK_SECONDS
         )
-    except HostError as error:
-        return Running(trouble=str(error))
-    except SpeakerError as error:
-        return Running(answers=True, trouble=str(error))
+    except SpeakerError:
+        return Running()
     sessions = answer.get("sessions") if isinstance(answer, Mapping) else None
     listed = sessions if isinstance(sessions, list) else []
-    return Running(tuple(each for each in listed if isinstance(each, Mapping)), answers=True)
+    return Running(tuple(each for each in listed if isinstance(each, Mapping)))
 
 
 def is_established(session: Mapping[str, object] | None) -> bool:

@@ -53,10 +53,8 @@ def gr(first: int, *families: tuple[int, int, int]) -> bytes:
         (gr(120), ("graceful restart 120 s (helper only)",)),
         (gr(120, (1, 1, 0), (2, 1, 0)), ("graceful restart 120 s for ipv4, ipv6",)),
         (
-            gr(0x8000 | 0x4000 | 90, (1, 1, 0x80)),
-            (
-                "graceful restart 90 s for ipv4 (restarting; after notifications too; forwarding kept for ipv4)",
-            ),
+            gr(0x4000 | 90, (1, 1, 0x80)),
+            ("graceful restart 90 s for ipv4 (after notifications too; forwarding kept for ipv4)",),
         ),
         (capability(64, b"\0"), ("graceful restart (malformed)",)),
         (capability(65, struct.pack("!I", 4200000001)), ("4-octet AS 4200000001",)),

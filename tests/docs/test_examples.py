@@ -14,11 +14,27 @@ from speaker.cli.program import COMMANDS
 from speaker.metrics import METRICS
 from speaker.model.publication import ExclusionReason
 from speaker.settings import FLAGS
+from speaker.settings.advertise_flags import ADVERTISE_FLAGS
+from speaker.settings.peer_file import read_peer_file
 from tests.docs.pages import DOCS, ROOT, Page, pages
 
 EVERY_PAGE = [pytest.param(page, id=str(page)) for page in pages()]
 
-OF_OTHER_COMMANDS = frozenset({"help", "version", "filename", "output", "check", "kube-backend"})
+OF_OTHER_COMMANDS = frozenset(
+    {
+        "help",
+        "version",
+        "filename",
+        "output",
+        "check",
+        "kube-backend",
+        "config",
+        "peer",
+        "timeout",
+        "test-prefix",
+        "disruptive",
+    }
+)
 OF_OTHER_PROGRAMS = frozenset(
     {
         # kubectl
@@ -47,7 +63,7 @@ def code_of(page: Page) -> str:
 
 @pytest.mark.parametrize("page", EVERY_PAGE)
 def test_every_flag_exists(page: Page) -> None:
-    known = {flag.name for flag in FLAGS} | OF_OTHER_COMMANDS | OF_OTHER_PROGRAMS
+    known = {flag.name for flag in (*FLAGS, *ADVERTISE_FLAGS)} | OF_OTHER_COMMANDS | OF_OTHER_PROGRAMS
 
     assert [] == sorted(set(_FLAG.findall(code_of(page))) - known)
 
@@ -112,11 +128,19 @@ def test_every_manifest_is_yaml(page: Page) -> None:
             assert list(yaml.safe_load_all(content))
 
 
+def test_the_files_of_peers_on_the_page_are_taken() -> None:
+    """Every YAML on the page about a control plane's address is a file of peers."""
+    page = Page(DOCS / "how-to" / "advertise-a-control-plane-vip.md")
+    documents = [yaml.safe_load(content) for language, content in page.blocks if language == "yaml"]
+
+    assert [read_peer_file(document, "page").notices for document in documents] == [()] * len(documents)
+
+
 def test_the_plan_on_the_page_is_what_the_program_prints(tmp_path: Path) -> None:
     """The manifests, the command and the output on the page about commands belong together."""
     blocks = Page(DOCS / "reference" / "cli.md").blocks
-    manifests = next(content for language, content in blocks if language == "yaml")
-    command = next(content for language, content in blocks if language == "sh" and "plan" in content)
+    manifests = next(content for language, content in blocks if language == "yaml" and "kind:" in content)
+    command = next(content for language, content in blocks if language == "sh" and "speaker plan" in content)
     expected = next(content for language, content in blocks if language == "text")
     (tmp_path / "manifests.yaml").write_text(manifests, encoding="utf-8")
     arguments = command.split()[1:]

@@ -9,6 +9,8 @@ import pytest
 from speaker.metrics import METRICS
 from speaker.model.publication import ExclusionReason
 from speaker.settings import FLAGS
+from speaker.settings.advertise_flags import ADVERTISE_FLAGS
+from speaker.settings.peer_rows import PEER_FIELDS, TOP_FIELDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -31,6 +33,8 @@ def test_an_unknown_argument_is_refused() -> None:
     ("page", "names"),
     [
         ("flags.md", [f"`--{flag.name}`" for flag in FLAGS]),
+        ("advertise.md", [f"`--{flag.name}`" for flag in ADVERTISE_FLAGS]),
+        ("advertise.md", [f"`{field.name}`" for field in (*TOP_FIELDS, *PEER_FIELDS)]),
         ("exclusion-reasons.md", [f"`{reason.value}`" for reason in ExclusionReason]),
         ("metrics.md", [f"`{metric.name}`" for metric in METRICS]),
     ],
