@@ -10,16 +10,19 @@ from dataclasses import dataclass
 VALUE_LIMIT = 64
 KEY_LIMIT = 317  # a prefix of 253 characters, a slash, a name of 63: the most that Kubernetes takes
 
+# Control, format, surrogate, private and unassigned characters; line and paragraph separators.
+_BREAKING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
 
 def bounded(text: str, limit: int = VALUE_LIMIT) -> str:
-    """At most `limit` characters of `text`, without control, format or unassigned characters.
+    """At most `limit` characters of `text`, without control, format or unassigned ones and line separators.
 
     Format characters (Unicode Cf) go as well: they can turn the direction of a terminal's line.
     """
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text
     head = text[: limit * 4]
-    clean = "".join(character for character in head if not unicodedata.category(character).startswith("C"))
+    clean = "".join(character for character in head if unicodedata.category(character) not in _BREAKING)
     return clean if len(clean) <= limit and len(head) == len(text) else clean[: limit - 1] + "…"
 
 

@@ -140,6 +140,9 @@ class AdjRibOut:
         if self._initial_waits or any(mark.family is None for mark in self._marks):
             self._refresh_wanted[family] = None
             return
+        if family in self._refresh_begins:
+            # Nothing was taken since the last request: a peer that repeats it costs no walk of the table.
+            return
         # What is on its way counts as sent only later, and the peer drops what stands before the begin of
         # the refresh and not after it: so everything desired, not everything sent.
         for prefix in self._desired:

@@ -32,6 +32,10 @@ from speaker.model.prefix import Family
 _CODE = exabgp.Capability.CODE
 _IPV4_OVER_IPV6 = (exabgp.AFI.ipv4, exabgp.SAFI.unicast, exabgp.AFI.ipv6)
 BGP_VERSION = 4
+# How long an OPEN is up to its optional parameters, which end with their length.
+_FIXED_LENGTH = 10
+_CAPABILITIES = 2
+_EXTENDED = 255
 # RFC 8538 §2: the second most significant bit of the restart flags.
 _NOTIFICATION_STATE = 0x04
 # RFC 7911 §4.
@@ -127,8 +131,35 @@ def unpack_open(body: bytes) -> OpenMessage:
         # version number less than the version the remote BGP peer bid" (RFC 4271 §6.2)
         notification = Notification(ErrorCode.OPEN_MESSAGE, 1, struct.pack("!H", BGP_VERSION))
         raise ProtocolError(notification, f"peer speaks BGP version {body[0]}, not 4")
+    _check_parameters(body)
     with exabgp.decoding("an OPEN", ErrorCode.OPEN_MESSAGE):
         return _open_message(exabgp.Open.unpack_message(body))
+
+
+def _check_parameters(body: bytes) -> None:
+    """Refuses optional parameters whose lengths do not fit, or that are no capabilities (RFC 4271 §6.2)."""
+    length, rest = body[_FIXED_LENGTH - 1], body[_FIXED_LENGTH:]
+    octets = 1
+    if length == _EXTENDED and rest[:1] == bytes([_EXTENDED]):
+        # RFC 9072 §2: the lengths have two octets.
+        length, rest, octets = int.from_bytes(rest[1:3]), rest[3:], 2
+    if length != len(rest):
+        raise _malformed_parameters()
+    while rest:
+        kind, length = rest[0], int.from_bytes(rest[1 : 1 + octets])
+        if len(rest) < 1 + octets + length:
+            raise _malformed_parameters()
+        if kind != _CAPABILITIES:
+            notification = Notification(ErrorCode.OPEN_MESSAGE, 4)
+            raise ProtocolError(notification, f"peer sent an OPEN with the unknown optional parameter {kind}")
+        rest = rest[1 + octets + length :]
+
+
+def _malformed_parameters() -> ProtocolError:
+    # "If one of the Optional Parameters in the OPEN message is recognized, but is malformed, then the Error
+    # Subcode MUST be set to 0 (Unspecific)." (RFC 4271 §6.2)
+    notification = Notification(ErrorCode.OPEN_MESSAGE, 0)
+    return ProtocolError(notification, "peer sent an OPEN whose optional parameters do not fit their lengths")
 
 
 def _open_message(decoded: Any) -> OpenMessage:

@@ -5,7 +5,7 @@ one codec object for each costs more than all the rest. Writing them is `packing
 
 Supported standards: RFC 4271 §4.3, RFC 1997 (communities), RFC 4360 (extended communities), RFC 4456 §8
 (loops through route reflectors), RFC 4724 §2 (End-of-RIB), RFC 4760 (multiprotocol), RFC 6793 (4-octet AS
-numbers), RFC 7606 (treat-as-withdraw and attribute discard, as the codec reports them), RFC 7911 (paths),
+numbers), RFC 7606 (with `screening`), RFC 7911 (paths),
 RFC 8092 (large communities), RFC 8950 (IPv4 over IPv6 next hops), RFC 9234 §5 (OTC).
 """
 
@@ -27,6 +27,7 @@ from speaker.bgp.messages import (
     ProtocolError,
     UpdateMessage,
 )
+from speaker.bgp.screening import screen
 from speaker.model.peer import Peer, Role
 from speaker.model.prefix import Address, Family, Prefix
 from speaker.model.route import PathAttributes, PrefixPath, Route
@@ -34,9 +35,6 @@ from speaker.model.route import PathAttributes, PrefixPath, Route
 _CODE = exabgp.Attribute.CODE
 _ONLY_TO_CUSTOMER = 35
 _PATH_ID = struct.Struct("!L")
-# RFC 7606 §7.5, §7.9 and §7.10: what has no business on an eBGP session is discarded unread.
-_INSIDE_ONLY = frozenset({_CODE.LOCAL_PREF, _CODE.ORIGINATOR_ID, _CODE.CLUSTER_LIST})
-_EXTENDED_LENGTH = 0x10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,27 +143,27 @@ class UpdateDecoder:
         """
         with exabgp.decoding("an UPDATE", ErrorCode.UPDATE_MESSAGE):
             withdrawn, packed, announced = exabgp.Update.split(body)
-            if not self._peer.is_ibgp:
-                packed = _without_inside_attributes(packed)
-            attributes = exabgp.Attributes.unpack(packed, exabgp.Direction.IN, self._negotiated)
+            screened = screen(packed, ibgp=self._peer.is_ibgp, four_octet_as=bool(self._negotiated.asn4))
+            attributes = exabgp.Attributes.unpack(screened.packed, exabgp.Direction.IN, self._negotiated)
             reach = attributes.pop(_CODE.MP_REACH_NLRI, None)
             unreach = attributes.pop(_CODE.MP_UNREACH_NLRI, None)
             gone = (*_ipv4_prefixes(withdrawn, self._ipv4_paths), *_mp_prefixes(unreach))
-            if not (gone or announced or attributes or reach):
+            if screened.only_unreachable and not (gone or announced):
                 return UpdateMessage(end_of_rib=_end_of_rib(unreach))
             offers = (
                 (_ipv4_prefixes(announced, self._ipv4_paths), _address(attributes.get(_CODE.NEXT_HOP))),
                 (_mp_prefixes(reach), _mp_next_hop(reach)),
             )
-            return self._update(attributes, offers, gone)
+            return self._update(
+                None if screened.withdraw else self._path_attributes(attributes), offers, gone
+            )
 
     def _update(
         self,
-        attributes: Any,
+        values: PathAttributes | None,
         offers: tuple[tuple[tuple[PrefixPath, ...], Address | None], ...],
         gone: tuple[PrefixPath, ...],
     ) -> UpdateMessage:
-        values = self._path_attributes(attributes)
         routes: list[Route] = []
         for paths, next_hop in offers:
             if values is None or next_hop is None:
@@ -185,13 +183,9 @@ class UpdateDecoder:
         # The codec drops an empty AS_PATH, which is right inside the AS and wrong outside of it.
         if _CODE.ORIGIN not in attributes or (_CODE.AS_PATH not in attributes and not self._peer.is_ibgp):
             return None
-        # RFC 7606 §7.1: an undefined ORIGIN is malformed; the codec lets it pass.
-        if int(attributes[_CODE.ORIGIN].origin) > exabgp.Origin.INCOMPLETE or self._loops(attributes):
+        if self._loops(attributes):
             return None
         marker = attributes.get(_ONLY_TO_CUSTOMER)
-        # RFC 9234 §5: "an OTC Attribute is considered malformed if the length value is not 4".
-        if marker is not None and len(marker.data) != 4:
-            return None
         only_to_customer = None if marker is None else int.from_bytes(marker.data)
         if self._leaks(only_to_customer):
             return None
@@ -244,22 +238,6 @@ _BELOW_OR_BESIDE = (Role.CUSTOMER, Role.PEER, Role.ROUTE_SERVER_CLIENT)
 def add_path_receive(peer: Peer, message: OpenMessage) -> frozenset[Family]:
     """The families in which the peer will send several paths to one prefix (RFC 7911 §4)."""
     return peer.families & message.add_path_send if peer.add_path_receive else frozenset()
-
-
-def _without_inside_attributes(packed: bytes) -> bytes:
-    """The path attributes without those that only count inside the AS; as they are if they are broken."""
-    kept: list[bytes] = []
-    position = 0
-    while position + 3 <= len(packed):
-        extended = packed[position] & _EXTENDED_LENGTH
-        if extended and position + 4 > len(packed):
-            return packed
-        length = int.from_bytes(packed[position + 2 : position + (4 if extended else 3)])
-        end = position + (4 if extended else 3) + length
-        if packed[position + 1] not in _INSIDE_ONLY:
-            kept.append(packed[position:end])
-        position = end
-    return b"".join(kept) if position == len(packed) and kept else packed
 
 
 def _ipv4_prefixes(data: bytes, with_paths: bool) -> tuple[PrefixPath, ...]:  # noqa: FBT001 -- one of two forms

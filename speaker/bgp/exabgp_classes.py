@@ -127,6 +127,10 @@ _DECODER_FAULTS = (
 )
 
 
+# Authentication Failure is gone since RFC 4271 (Appendix A): its parameter is one of the unsupported.
+_REPLACED = {(2, 5): (2, 4)}
+
+
 @contextmanager
 def decoding(what: str, code: ErrorCode) -> Iterator[None]:
     """Turns every failure of exabgp's decoders inside the block into a `ProtocolError`.
@@ -142,7 +146,8 @@ def decoding(what: str, code: ErrorCode) -> Iterator[None]:
         # gives elsewhere is text, where the RFC wants the erroneous attribute, so nothing is sent.
         data = bytes(fault.data) if fault.code == ErrorCode.MESSAGE_HEADER else b""
         said = "" if data else bytes(fault.data).decode("ascii", "replace")[:120]
-        notification = Notification(int(fault.code), int(fault.subcode), data)
+        code_and_subcode = (int(fault.code), int(fault.subcode))
+        notification = Notification(*_REPLACED.get(code_and_subcode, code_and_subcode), data)
         reason = f"peer sent {what} that is malformed" + (f": {said}" if said else "")
         raise ProtocolError(notification, reason) from None
     except _DECODER_FAULTS:

@@ -127,6 +127,7 @@ class PeerSet:
             self._set_password(each.prefix, each.template.password)
 
     def _add(self, peer: Peer) -> None:
+        self._ranges.yield_to(peer)
         session = Session(peer, self._around, released=self._released)
         self._sessions[peer.name] = session
         self._set_password(peer.address, peer.password)
@@ -135,6 +136,7 @@ class PeerSet:
     def _change(self, session: Session, peer: Peer) -> None:
         if session.peer.address != peer.address:
             self._set_password(session.peer.address, None)
+            self._ranges.yield_to(peer)
         # Before the session goes, so that the peer finds the new key when it comes back.
         self._set_password(peer.address, peer.password)
         session.change(peer)
@@ -198,6 +200,9 @@ class PeerSet:
                     task.cancel()
         finally:
             self._tasks = None
+            if self._listener is not None:
+                # A task that is cancelled before its first turn closes nothing.
+                self._listener.close()
 
     def _connection_accepted(self, sock: socket.socket, address: Address) -> bool:
         session = next((s for s in self._sessions.values() if same_host(s.peer.address, address)), None)

@@ -107,6 +107,7 @@ class Session:
         self._released = released
         self._routes_complete = not around.holds_new_sessions
         self._stopped = False
+        self._absent_until = 0.0
         self.served = 0
 
     # -- what the set of peers asks ----------------------------------------------------------------
@@ -127,10 +128,14 @@ class Session:
         return self._receiving.rib.routes
 
     @property
-    def restart_seconds(self) -> int:
-        """How long the peer may take to come back with its routes kept; 0 unless established with that."""
-        restart = None if self._negotiated is None else self._negotiated.peer_restart
-        return 0 if restart is None else restart.restart_time_seconds
+    def is_connected(self) -> bool:
+        """Whether there is a TCP connection with the peer."""
+        return self._connections.connected
+
+    @property
+    def absence_seconds(self) -> float:
+        """How long it matters without a connection: its routes are kept, or a pause has to last."""
+        return max(0.0, self._absent_until - asyncio.get_running_loop().time())
 
     @property
     def is_flushed(self) -> bool:
@@ -206,6 +211,7 @@ class Session:
 
     def reset(self, notification: Notification, reason: str, pause_seconds: float = 0.0) -> None:
         """Ends the session and all routes with it, and begins anew after a pause."""
+        self._absent_until = asyncio.get_running_loop().time() + pause_seconds
         self._connections.reset(
             Occurrence(
                 event=Event.AUTOMATIC_STOP,
@@ -302,16 +308,18 @@ class Session:
         elif self._record.state is SessionState.ESTABLISHED:
             self._close(new, ending)
         else:
+            old = self._record.state
             self._record.moved(new, ending.reason)
             self._failed(ending.reason)
-            self._check_ended(new)
+            if old in _OPENING:
+                self._check_ended()
 
     def _failed(self, reason: str) -> None:
         if not self._stopped:
             self._record.failed(reason)
 
-    def _check_ended(self, new: SessionState) -> None:
-        if new is SessionState.IDLE and self._on_ended is not None and not self._stopped:
+    def _check_ended(self) -> None:
+        if self._on_ended is not None and not self._stopped and not self._connections.connected:
             self._on_ended(self)
 
     # -- beginning and end -------------------------------------------------------------------------
@@ -329,8 +337,12 @@ class Session:
         self._advertiser.end()
         self._receiving.end(kept=ending.lets_peer_restart)
         self._record.closed(new, ending.reason)
-        self._check_ended(new)
+        if ending.lets_peer_restart and self._negotiated is not None:
+            restart = self._negotiated.peer_restart
+            seconds = 0 if restart is None else restart.restart_time_seconds
+            self._absent_until = asyncio.get_running_loop().time() + seconds
         self._negotiated = None
+        self._check_ended()
 
     # -- routes ------------------------------------------------------------------------------------
 
@@ -358,6 +370,10 @@ class Session:
             notification = prefix_limit_reached(family_of(update.advertised[-1].prefix), limit)
             reason = f"peer sent more than {limit} prefixes; next attempt in {PREFIX_LIMIT_PAUSE_SECONDS:g} s"
             self.reset(notification, reason, PREFIX_LIMIT_PAUSE_SECONDS)
+
+
+# The states of a connection that is no session yet.
+_OPENING = (SessionState.OPEN_SENT, SessionState.OPEN_CONFIRM)
 
 
 def _deferral(peer: Peer) -> float:

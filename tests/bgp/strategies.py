@@ -26,7 +26,7 @@ path_attributes = st.builds(
     large_communities=st.sets(st.tuples(uint32, uint32, uint32), max_size=30).map(
         lambda values: tuple(sorted(values))
     ),
-    extended_communities=st.sets(st.integers(0, 2**64 - 1), max_size=30).map(
+    extended_communities=st.sets(st.integers(0, 2**64 - 1), max_size=4).map(
         lambda values: tuple(sorted(values))
     ),
     med=st.none() | uint32,
