@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from speaker.bgp.capabilities import describe as describe_capabilities
+from speaker.bgp.messages import ErrorCode
 from speaker.bgp.sockopts import MAXIMUM_TTL
 from speaker.errors import HostError
 from speaker.model.peer import Peer
@@ -182,7 +183,7 @@ class _Preflight:
         if attempt.sock is None:
             return
         conversation, opening = await self._open(attempt.sock)
-        if _says_nothing(opening) and not self._findings.has_failed:
+        if _may_pass(opening) and not self._findings.has_failed:
             await conversation.leave()
             await asyncio.sleep(self._options.retry_seconds)
             again = await dialer.dial(self._options.timeout_seconds)
@@ -235,7 +236,7 @@ class _Preflight:
             return
         self._tell_arrival(sock)
         conversation, opening = await self._open(sock)
-        if _says_nothing(opening):
+        if _may_pass(opening):
             # A router whose own patience ended while it connected comes again.
             await conversation.leave()
             another = await reception.connection(self._peer, seconds)
@@ -292,8 +293,13 @@ class _Preflight:
         await trial.run(conversation, opening, self._findings)
 
 
-def _says_nothing(opening: Opening) -> bool:
-    """Whether the peer closed the connection without a word."""
+def _may_pass(opening: Opening) -> bool:
+    """Whether what the peer did may be a matter of the moment.
+
+    It closed the connection without a word, or was in a state in which it takes no OPEN.
+    """
+    if opening.notification is not None:
+        return opening.notification.code == ErrorCode.FINITE_STATE_MACHINE
     return opening.trouble is Trouble.CLOSED and not opening.body
 
 
