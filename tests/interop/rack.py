@@ -4,6 +4,7 @@ Knows how the two are told about each other. The speakers' sockets belong to the
 one event loop serves them all.
 """
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Address
 from typing import Any, Self
@@ -12,12 +13,14 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from speaker.bgp import PeerSet, SessionEvent
-from speaker.model.peer import Peer, SessionState
+from speaker.model.peer import Peer, PeerRange, SessionState
 from speaker.model.prefix import Address, Family, Prefix, family_of
 from speaker.model.route import Route
 from tests.bgp.builders import Speaker
 from tests.bgp.builders import peer as bgp_peer
 from tests.bgp.builders import route as bgp_route
+from tests.interop.fate import Fate
+from tests.interop.wire import OpenSocket, Wire
 from tests.lab.net.topology import Topology, router_id
 from tests.lab.routers.config import Neighbor, RouterConfig
 from tests.lab.routers.router import Router
@@ -97,18 +100,38 @@ class Rack:
         }
         return bgp_peer(**(values | overrides))
 
-    def speaker(self, *peers: Peer, node: str = "node1", released: bool = True, **arguments: Any) -> Speaker:
-        """A running speaker on the node; toward tor1 over IPv4 if no peers are named."""
+    def speaker(
+        self,
+        *peers: Peer,
+        node: str = "node1",
+        released: bool = True,
+        ranges: Sequence[PeerRange] = (),
+        wire: Wire | None = None,
+        **arguments: Any,
+    ) -> Speaker:
+        """A running speaker on the node; toward tor1 over IPv4 if neither peers nor ranges are named.
+
+        `wire` hears what goes over its connections.
+        """
         events: list[SessionEvent] = []
-        open_socket = self.topology[node].namespace.socket
+        open_socket: OpenSocket = self.topology[node].namespace.socket
+        if wire is not None:
+            open_socket = wire.around(open_socket)
         speaker = Speaker(PeerSet(on_event=events.append, open_socket=open_socket, **arguments), events)
-        speaker.peers.set_peers(peers or (self.peer(node),))
+        speaker.peers.set_peers(peers if peers or ranges else (self.peer(node),))
+        speaker.peers.set_ranges(ranges)
         if released:
             speaker.peers.release()
         speaker.peers.start()
         speaker.run()
         self._stack.push_async_callback(speaker.end)
         return speaker
+
+    def bfd(self, speaker: Speaker, *peers: Peer, node: str = "node1") -> Fate:
+        """BFD beside the sessions of a speaker on the node."""
+        fate = Fate(speaker, peers, self.topology[node].namespace)
+        self._stack.push_async_callback(fate.end)
+        return fate
 
     async def session(self, **options: Any) -> tuple[Router, Speaker]:
         """The plainest of all: an established eBGP session of node1 over IPv4; `options` are the router's."""

@@ -8,8 +8,8 @@ from speaker.bgp import SessionEventKind
 from speaker.model.peer import Password, SessionState
 from speaker.model.prefix import Family
 from tests.bgp.builders import Speaker, prefix, until
+from tests.interop.matrix import proves
 from tests.interop.rack import NODE_ASN, ROUTER_ASN, Rack, against
-from tests.lab.routers.frr import Frr
 from tests.lab.routers.router import Router
 from tests.lab.routers.table import Table
 from tests.lab.waiting import eventually
@@ -114,6 +114,7 @@ async def test_a_router_that_stops_says_so_and_is_found_again(rack: Rack) -> Non
     assert "NOTIFICATION 6/" in closed.reason or "closed the connection" in closed.reason
 
 
+@proves("shutdown-communication")
 async def test_a_router_that_shuts_the_session_down_is_quoted(rack: Rack) -> None:
     router, speaker = await rack.session()
     # Only what the router has read to the end: one that closes with unread data resets the connection,
@@ -128,21 +129,6 @@ async def test_a_router_that_shuts_the_session_down_is_quoted(rack: Rack) -> Non
     assert closed.reason.startswith("peer sent NOTIFICATION 6/2 (Cease, Administrative Shutdown)")
     # GoBGP forgets what it was told to say.
     assert '"under repair"' in closed.reason or router.name == "gobgp"
-
-
-@against("frr")
-async def test_a_router_with_a_limit_of_prefixes_says_so(rack: Rack) -> None:
-    router = await rack.router()
-    assert isinstance(router, Frr)
-    limit = f"neighbor {rack.address()} maximum-prefix 2"
-    await router.configure(f"router bgp {ROUTER_ASN}", "address-family ipv4 unicast", limit)
-    speaker = rack.speaker()
-
-    speaker.peers.update("tor1", rack.routes(*(f"10.96.0.{last}/32" for last in range(5))))
-
-    await until(lambda: speaker.kinds(SessionEventKind.CLOSED), "the end of the session")
-    (closed,) = speaker.kinds(SessionEventKind.CLOSED)
-    assert "NOTIFICATION 6/1 (Cease, Maximum Number of Prefixes Reached)" in closed.reason
 
 
 async def test_a_removed_peer_withdraws_at_once(rack: Rack) -> None:
@@ -204,6 +190,7 @@ async def test_an_outage_shorter_than_the_hold_time_goes_unnoticed(rack: Rack) -
     assert not speaker.kinds(SessionEventKind.CLOSED)
 
 
+@proves("shutdown-communication")
 async def test_a_drain_is_seen_with_its_reason(rack: Rack) -> None:
     """Everything is withdrawn, then Cease with a shutdown communication (RFC 9003) ends the session."""
     router, speaker = await rack.session()
@@ -220,6 +207,7 @@ async def test_a_drain_is_seen_with_its_reason(rack: Rack) -> None:
     await eventually(said, lambda text: "node1 is drained" in text, what="the reason")
 
 
+@proves("graceful-shutdown")
 async def test_a_drain_first_makes_the_routes_the_last_choice(rack: Rack) -> None:
     """GRACEFUL_SHUTDOWN (RFC 8326) for a while, so that traffic moves before the routes go."""
     router = await rack.router(rack.neighbor(asn=ROUTER_ASN))

@@ -7,6 +7,7 @@ import pytest
 from speaker.bgp import SessionEventKind
 from speaker.model.peer import GracefulRestart, SessionState
 from tests.bgp.builders import Speaker, until
+from tests.interop.matrix import proves
 from tests.interop.rack import Rack, against
 from tests.lab.routers.frr import Frr
 from tests.lab.routers.router import Router
@@ -43,6 +44,7 @@ async def closed(router: Router, rack: Rack) -> None:
     await router.wait_sessions(lambda found: node not in found or not found[node].established)
 
 
+@proves("graceful-restart-helper")
 async def test_a_restart_keeps_the_routes_until_end_of_rib(rack: Rack) -> None:
     router, speaker = await advertising(rack)
 
@@ -90,6 +92,7 @@ async def test_the_router_is_told_of_the_restart_and_of_its_end(rack: Rack) -> N
     await eventually(told, lambda found: found == (True, {"ipv4Unicast", "ipv6Unicast"}))
 
 
+@proves("graceful-restart-helper")
 async def test_a_killed_speaker_leaves_its_routes_too(rack: Rack) -> None:
     """The kernel closes the connection of a killed process; no NOTIFICATION is a restart."""
     router, speaker = await advertising(rack)
@@ -101,6 +104,7 @@ async def test_a_killed_speaker_leaves_its_routes_too(rack: Rack) -> None:
     assert await router.next_hops() == HOPS
 
 
+@proves("graceful-restart-helper")
 async def test_a_speaker_that_does_not_return_is_forgotten_after_the_restart_time(rack: Rack) -> None:
     router, speaker = await advertising(rack, restart_seconds=3)
 
@@ -128,21 +132,6 @@ async def test_a_drain_withdraws_in_spite_of_the_capability(rack: Rack) -> None:
     await speaker.peers.stop(graceful_restart=False, reason="drained")
 
     await router.wait_routes({})
-
-
-async def test_a_changed_peer_keeps_the_routes_over_the_new_session(rack: Rack) -> None:
-    """The configuration of the session changed, not the node: nothing of the traffic may notice."""
-    router, speaker = await advertising(rack)
-    seen: list[dict[str, set[str]]] = []
-
-    speaker.peers.set_peers([rack.peer(hold_time_seconds=6)])
-    while speaker.state("tor1") is not SessionState.ESTABLISHED:
-        seen.append(await router.next_hops())
-    await router.wait_established("172.30.1.2")
-
-    assert all(table == HOPS for table in seen)
-    assert await router.next_hops() == HOPS
-    assert (await router.sessions())[rack.address()].hold_seconds == 6
 
 
 async def test_a_router_that_restarts_has_the_routes_again(rack: Rack) -> None:

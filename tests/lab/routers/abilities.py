@@ -86,7 +86,11 @@ LACKS: Mapping[str, Mapping[str, str]] = {
 """By router and feature, why it cannot."""
 
 NOTES: Mapping[str, Mapping[str, str]] = {
-    "bird": {"bfd-multihop": "with a local address only"},
+    "bird": {
+        "md5": "begins anew when its password changes, and drops what it kept for us",
+        "bfd": "takes a restart that outlasts it for a failure, unless `bfd graceful` is set",
+        "bfd-multihop": "with a local address only",
+    },
     "frr": {
         "link-local": "accepts such sessions and does not dial them; not for a range",
         "ttl-security": "not enforced on a range",
@@ -101,8 +105,18 @@ NOTES: Mapping[str, Mapping[str, str]] = {
         "graceful-shutdown": "with a preference of 1, for it takes 0 for none",
         "shutdown-communication": "shows ours, forgets its own",
         "passive": "dials after five seconds or more",
+        "collision": "does not dial while it is called",
+        "md5": "begins anew when its password changes, and drops what it kept for us",
+        "long-lived-helper": "does not offer it unless it restarts gracefully itself",
+        "notification-restart": "shuts down without a Hard Reset",
     },
-    "openbgpd": {"hold-time-zero": "takes ours and has none of its own"},
+    "openbgpd": {
+        "collision": "does not dial while it is called",
+        "hold-time-zero": "takes ours and has none of its own",
+        "md5": "takes another password from the next session on",
+        "route-refresh": "asks, and answers none of our requests: it takes the family for not negotiated",
+        "enhanced-route-refresh": "asks, and answers none of our requests",
+    },
 }
 """By router and feature, what is particular about how it can."""
 
