@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import count
 from typing import Any
@@ -20,7 +20,15 @@ _numbers = count(1)
 
 def loopback() -> Address:
     """An address of 127.0.0.0/8 that no other test of this run has, so that fixed ports never clash."""
-    return IPv4Address(f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}.{next(_numbers)}")
+    turn, last = divmod(next(_numbers), 250)
+    process = os.getpid()
+    return IPv4Address(f"127.{20 + process % 200}.{(process // 200 + turn) % 250}.{last + 1}")
+
+
+def loopback_block() -> IPv4Network:
+    """Sixteen addresses of 127.0.0.0/8 that no other test of this run has."""
+    number = (os.getpid() * 64 + next(_numbers)) % (15 << 12)
+    return IPv4Network((0x7F050000 + (number << 4), 28))
 
 
 def peer(**overrides: Any) -> Peer:
@@ -43,6 +51,11 @@ def route(prefix: str, next_hop: str = "", **attributes: Any) -> Route:
     network = ip_network(prefix)
     hop = next_hop or ("192.0.2.9" if network.version == 4 else "2001:db8::9")
     return Route(network, ip_address(hop), PathAttributes(**attributes))
+
+
+def path(prefix: str, path_id: int, next_hop: str = "", **attributes: Any) -> Route:
+    """One of several paths to a prefix."""
+    return replace(route(prefix, next_hop, **attributes), path_id=path_id)
 
 
 def routes(*prefixes: str, **attributes: Any) -> dict[Prefix, Route]:

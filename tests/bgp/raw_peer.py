@@ -28,9 +28,14 @@ class Closed(Exception):  # noqa: N818 -- it is what happened, not a failure of 
 
 
 class RawPeer:
-    """The other end of `peer`, as the speaker under test has it configured."""
+    """The other end of `peer`, as the speaker under test has it configured.
 
-    def __init__(self, peer: Peer) -> None:
+    Args:
+        peer: the configuration.
+        differences: what this side has otherwise.
+    """
+
+    def __init__(self, peer: Peer, **differences: object) -> None:
         # What this side would configure: the same session seen from the other end.
         self.mirror = replace(
             peer,
@@ -38,6 +43,7 @@ class RawPeer:
             local_asn=peer.asn,
             router_id=type(peer.router_id)(int(peer.router_id) + 1),
             password=None,
+            **differences,  # type: ignore[arg-type]
         )
         self.address: Address = peer.address
         self.port = peer.port
@@ -127,10 +133,10 @@ class RawPeer:
         self._received_open = await self.expect(MessageType.OPEN)
         return unpack_open(self._received_open)
 
-    async def establish(self, **overrides: object) -> OpenMessage:
-        """Both OPENs and KEEPALIVEs; the speaker's OPEN."""
+    async def establish(self, packed: bytes | None = None, **overrides: object) -> OpenMessage:
+        """Both OPENs and KEEPALIVEs; ours is `packed`, if given. Returns the speaker's OPEN."""
         message = await self.open_received()
-        await self.send(self.open(**overrides))
+        await self.send(packed or self.open(**overrides))
         if message.extended_messages:
             self._framer.max_message = MAX_EXTENDED_MESSAGE
         await self.expect(MessageType.KEEPALIVE)
@@ -143,7 +149,11 @@ class RawPeer:
             kind, body = await self.receive()
             if kind not in (MessageType.KEEPALIVE, MessageType.ROUTE_REFRESH):
                 assert kind is MessageType.UPDATE, kind
-                return UpdateDecoder(self.mirror, self._received_open).unpack_update(body)
+                return self.decode(body)
+
+    def decode(self, body: bytes) -> UpdateMessage:
+        """An UPDATE of the speaker's, as this side reads it."""
+        return UpdateDecoder(self.mirror, self._received_open).unpack_update(body)
 
     def hang_up(self) -> None:
         if self.sock is not None:
