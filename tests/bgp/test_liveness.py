@@ -1,5 +1,7 @@
 """Each direction lives by itself: what is stuck in one does not hide what happens in the other."""
 
+from functools import partial
+
 from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
 from speaker.bgp.messages import KEEPALIVE, MessageType
 from speaker.bgp.packing import pack_routes
@@ -29,6 +31,10 @@ async def stuck() -> tuple[Speaker, NarrowPeer]:
     return speaker, router
 
 
+def has_received(speaker: Speaker, number: int) -> bool:
+    return len(speaker.peers.received("tor")) == number
+
+
 def test_the_hold_timer_runs_though_our_sending_is_stuck() -> None:
     """RFC 4271 §6.5: it is about what was received."""
 
@@ -52,7 +58,7 @@ def test_a_peer_that_reads_slowly_but_speaks_keeps_its_session() -> None:
         for number in range(5):
             await router.send(*pack_routes(context_of(router), [route(f"10.{number}.0.0/16")]))
             # The hold timer has to be restarted before the clock moves on.
-            await until(lambda wanted=number + 1: len(speaker.peers.received("tor")) == wanted)
+            await until(partial(has_received, speaker, number + 1))
             travel(HOLD_SECONDS / 2)
 
         assert not speaker.kinds(SessionEventKind.CLOSED)
