@@ -58,5 +58,5 @@ def _interface(index: int) -> str:
 def describe(error: OSError) -> str:
     """The system's words for an error, without its number."""
     if error.errno is None or error.errno not in errno.errorcode:
-        return type(error).__name__
+        return str(error) or type(error).__name__
     return os.strerror(error.errno).lower()

@@ -23,7 +23,7 @@ class AdjRibIn:
     """The Adj-RIB-In of one peer; while the peer restarts it outlives the session.
 
     Args:
-        limit: how many paths are kept at most.
+        limit: how many paths are kept at most, beside those that are stale.
     """
 
     def __init__(self, limit: int) -> None:
@@ -64,7 +64,8 @@ class AdjRibIn:
             path = PrefixPath(route.prefix, route.path_id)
             family = family_of(route.prefix)
             if path not in self._routes:
-                if len(self._routes) >= self.limit:
+                # What is stale gives way to what is new: a peer that restarts has not sent too much.
+                if len(self._routes) - self.stale >= self.limit:
                     whole = False
                     continue
                 self._counts[family] += 1

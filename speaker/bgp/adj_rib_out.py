@@ -144,8 +144,8 @@ class AdjRibOut:
             # Nothing was taken since the last request: a peer that repeats it costs no walk of the table.
             return
         # What is on its way counts as sent only later, and the peer drops what stands before the begin of
-        # the refresh and not after it: so everything desired, not everything sent.
-        for prefix in self._desired:
+        # the refresh and not after it: so everything that is desired or may be so again, not what is sent.
+        for prefix in (*self._dirty, *self._desired):
             if family_of(prefix) is family:
                 self._dirty[prefix] = True
         self._refresh_begins[family] = None

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from speaker.bgp import exabgp_classes as exabgp
@@ -79,7 +79,7 @@ def as_heard(sent: Route) -> Route:
 @given(
     st.dictionaries(prefixes(), st.integers(0, 4), max_size=60), st.lists(routes(), min_size=5, max_size=5)
 )
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_the_peer_reads_the_routes_we_packed(chosen: dict[Prefix, int], models: list[Route]) -> None:
     sent = [
         Route(prefix, models[number].next_hop, models[number].attributes)

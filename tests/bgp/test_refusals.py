@@ -180,7 +180,7 @@ async def test_a_connection_closed_before_the_open_hints_at_the_peers_configurat
 
 
 async def test_the_same_failure_is_reported_once(speak: Speak, raw: Raw) -> None:
-    configured = peer(address=loopback(), connect_retry_seconds=0.01)
+    configured = peer(address=loopback(), connect_retry_seconds=0.2)
     router = raw(configured).listen()
     speaker = speak(configured)
     for _ in range(3):
@@ -193,7 +193,7 @@ async def test_the_same_failure_is_reported_once(speak: Speak, raw: Raw) -> None
 
 
 async def test_after_a_refusal_the_peer_is_tried_again(speak: Speak, raw: Raw) -> None:
-    configured = peer(address=loopback(), connect_retry_seconds=0.01)
+    configured = peer(address=loopback(), connect_retry_seconds=0.2)
     router = raw(configured).listen()
     speaker = speak(configured)
     await router.accept()
