@@ -37,6 +37,7 @@ from speaker.bgp.reasons import (
     no_answer,
     no_open,
     notification_received,
+    plain_reason,
     with_notification_sent,
 )
 from speaker.bgp.sockopts import prepare, set_md5
@@ -190,10 +191,8 @@ class Connection:
             self._handling = False
 
     def _transition(self, occurrence: Occurrence) -> None:
-        reason = ""
-        if occurrence.reason or occurrence.event in _ENDINGS:
-            reason = occurrence.reason or self._default_reason(occurrence.event)
         old = self._fsm.state
+        reason = occurrence.reason or plain_reason(occurrence.event, old, self._peer)
         actions = self._fsm.handle(occurrence)
         ending = None
         if machine.Disconnect() in actions:
@@ -214,14 +213,6 @@ class Connection:
             return False
         received = occurrence.received
         return not any(each.is_hard_reset for each in (*sent, *(() if received is None else (received,))))
-
-    def _default_reason(self, event: Event) -> str:
-        if event is Event.CONNECT_RETRY_TIMER_EXPIRES and self.state is SessionState.CONNECT:
-            return no_answer(self._peer)
-        if event is Event.HOLD_TIMER_EXPIRES:
-            return "nothing was heard from the peer for the hold time"
-        name = _MESSAGE_EVENTS.get(event)
-        return f"peer sent {name} in state {self.state}" if name else ""
 
     def _perform(self, action: machine.Action) -> None:
         match action:
@@ -404,13 +395,3 @@ class Connection:
         self.handle(Occurrence(event=Event.ROUTE_REFRESH_MSG))
         if message is not None:
             self._owner.refresh_received(message)
-
-
-_MESSAGE_EVENTS = {
-    Event.BGP_OPEN: "an OPEN",
-    Event.KEEPALIVE_MSG: "a KEEPALIVE",
-    Event.UPDATE_MSG: "an UPDATE",
-    Event.ROUTE_REFRESH_MSG: "a ROUTE-REFRESH",
-}
-# The events whose reason the machine's owner can tell by itself, if they end something.
-_ENDINGS = frozenset({Event.CONNECT_RETRY_TIMER_EXPIRES, Event.HOLD_TIMER_EXPIRES, *_MESSAGE_EVENTS})

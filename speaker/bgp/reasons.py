@@ -3,11 +3,19 @@
 import errno
 import socket
 
+from speaker.bgp.fsm_alphabet import Event
 from speaker.bgp.messages import Cease, ErrorCode, Notification
-from speaker.model.peer import Peer
+from speaker.model.peer import Peer, SessionState
 from speaker.sockets import describe
 
 _LONGEST = 300
+
+_MESSAGE_EVENTS = {
+    Event.BGP_OPEN: "an OPEN",
+    Event.KEEPALIVE_MSG: "a KEEPALIVE",
+    Event.UPDATE_MSG: "an UPDATE",
+    Event.ROUTE_REFRESH_MSG: "a ROUTE-REFRESH",
+}
 
 _CODES = {
     ErrorCode.MESSAGE_HEADER: "Message Header Error",
@@ -95,6 +103,16 @@ def with_notification_sent(reason: str, notification: Notification) -> str:
         detail = _SUBCODES.get((notification.code, notification.subcode))
         reason = f"session ended: {name}{', ' + detail if detail else ''}"
     return clean(f"{reason} (NOTIFICATION {notification} sent)")
+
+
+def plain_reason(event: Event, state: SessionState, peer: Peer) -> str:
+    """Why `event` ends something in `state`, where the event says it all; "" where it does not."""
+    if event is Event.CONNECT_RETRY_TIMER_EXPIRES and state is SessionState.CONNECT:
+        return no_answer(peer)
+    if event is Event.HOLD_TIMER_EXPIRES:
+        return "nothing was heard from the peer for the hold time"
+    name = _MESSAGE_EVENTS.get(event)
+    return f"peer sent {name} in state {state}" if name else ""
 
 
 def no_answer(peer: Peer) -> str:
