@@ -81,9 +81,9 @@ class BfdTimers:
     """BFD beside a session (RFC 5880 §6.8.1).
 
     Attributes:
-        transmit_milliseconds: the least time between packets that we want to send, 10 to 60000.
-        receive_milliseconds: the least time between packets that we can take, 10 to 60000.
-        multiplier: after how many missing packets the peer is down, 2 to 255.
+        transmit_milliseconds: the least time between packets that we want to send, 1 to 4294967.
+        receive_milliseconds: the least time between packets that we can take, 1 to 4294967.
+        multiplier: after how many missing packets the peer is down, 1 to 255.
         multihop: whether routers may stand between (RFC 5883), so that the peer is reached on another port
             and the TTL of its packets says nothing; None decides by the session (`speaker.bfd.path`).
     """
