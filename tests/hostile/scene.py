@@ -105,7 +105,7 @@ async def scene(
     """
     ours = _address()
     events: list[SessionEvent] = []
-    usual = {"name": "bad", "address": _address(), "connect_retry_seconds": 0.01, "extended_messages": False}
+    usual = {"name": "bad", "address": _address(), "connect_retry_seconds": 0.2, "extended_messages": False}
     hostile = bgp_peer(**(usual | ({"passive": True} if listening else {}) | bad))
     behaved = bgp_peer(name="good", address=_address(), hold_time_seconds=0)
     whole: dict[str, Any] = {"listen_port": PORT, "listen_addresses": (ours,)} if listening else {}

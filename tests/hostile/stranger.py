@@ -78,7 +78,11 @@ class Stranger:
 
     async def bring_to(self, state: SessionState, open_message: bytes | None = None) -> None:
         """Goes as far as OpenSent, OpenConfirm or Established; UPDATEs and End-of-RIB may wait after it."""
-        await self.expect(wire.OPEN)
+        while (message := await self.receive()) is None:
+            # The speaker gave this attempt up before it noticed that it had succeeded: the next one counts.
+            assert self._listening is not None, "the connection ended before an OPEN"
+            await self.accept()
+        assert message.kind == wire.OPEN, message
         if state is SessionState.OPEN_SENT:
             return
         await self.send(self.open() if open_message is None else open_message)
