@@ -43,8 +43,8 @@ async def test_two_routers_hear_the_same_and_one_that_dies_does_not_disturb_the_
 
     await second.wait_routes({"10.16.0.5/32": {"172.31.1.2"}})
     _, body = await ready(cluster, "node1")
-    assert "peer 172.30.1.1: ok" not in body, body
-    assert "peer 172.31.1.1: ok" in body, body
+    # Between two attempts the session is Active.
+    assert any(f"peer 172.30.1.1: {state}" in body for state in ("Idle", "Connect", "Active")), body
     assert "peer 172.31.1.1: ok" in body, body
     await first.start()
     await cluster.wait_table({"10.16.0.5/32": {"node1"}}, within=40.0)

@@ -40,7 +40,7 @@ async def settled(speaker: Speaker) -> None:
     )
 
 
-@against("openbgpd")
+@against("frr", "openbgpd")
 async def test_ours_first_loses_no_route(rack: Rack) -> None:
     """The session ends as a restart does, and comes back when the router has the password too."""
     router, speaker = await advertising(rack)
@@ -57,10 +57,7 @@ async def test_ours_first_loses_no_route(rack: Rack) -> None:
 
 @against("bird", "frr", "gobgp")
 async def test_ours_first_keeps_the_routes_until_the_router_changes(rack: Rack) -> None:
-    """BIRD and GoBGP begin anew for another password, and forget what they helped with; it comes back.
-
-    FRR forgets it in one run of several.
-    """
+    """BIRD and GoBGP begin anew for another password, and forget what they helped with; it comes back."""
     router, speaker = await advertising(rack)
 
     async with watching(router) as seen:
