@@ -40,9 +40,6 @@ LARGE_HOLD_SECONDS = 240.0
 CONNECT_SECONDS = 5.0
 """How long one attempt to connect may take; the kernel sends three SYNs meanwhile."""
 
-LEAST_CONNECT_SECONDS = 1.0
-"""An attempt gets at least this long, however short the pauses are meant to be: a SYN may be lost once."""
-
 FIRST_PAUSE_SECONDS = 0.5
 """The first pause after a failure; each further one is twice as long, up to the configured."""
 
@@ -107,7 +104,7 @@ class Fsm:
 
     def _dial(self) -> None:
         self.state = SessionState.CONNECT
-        seconds = max(LEAST_CONNECT_SECONDS, min(CONNECT_SECONDS, self.connect_retry_seconds))
+        seconds = min(CONNECT_SECONDS, self.connect_retry_seconds)
         self._do(StartTimer(Timer.CONNECT_RETRY, seconds), Dial())
 
     def redial(self, _occurrence: Occurrence) -> None:

@@ -142,7 +142,7 @@ CONNECT_RETRY: Flag[Fraction] = Flag(
     name="connect-retry",
     group=Group.BGP,
     reader=one("duration", seconds(0.1, 3600, fractional=True)),
-    help="The longest pause between attempts to connect to a peer, each of which takes 1s to 5s.",
+    help="The longest pause between attempts to connect to a peer.",
     default="30s",
 )
 PASSIVEMODE: Flag[bool] = Flag(
