@@ -217,33 +217,45 @@ def metrics_page() -> Iterable[str]:
 
 
 CHANGES = {
-    "address": ("`--neighbor-address`, `--neighbor-ipv6-address`", "`peerIP`"),
-    "asn": ("`--neighbor-as`", "`peerASN`"),
-    "local_asn": ("`--cluster-as`", "`localASN`"),
-    "role": ("`--role`", "`role`"),
-    "role_strict": ("`--role-strict`", "`roleStrict`"),
-    "router_id": ("`--router-id`", "`routerID`"),
-    "families": ("`--families`", "`families`"),
-    "port": ("`--neighbor-port`", "`peerPort`"),
-    "hold_time_seconds": ("`--holdtime`", "`holdTime`"),
-    "keepalive_seconds": ("`--keepalive`", "`keepaliveTime`"),
-    "connect_retry_seconds": ("`--connect-retry`", "`connectRetry`"),
-    "passive": ("`--passivemode`", "`passive`"),
-    "multihop_ttl": ("`--ebgp-multihop`", "`ebgpMultihop`"),
-    "ttl_security_hops": ("`--ttl-security`", "`ttlSecurity`"),
-    "password": ("the file of `--auth-password-file`", "the file of `passwordFile`"),
-    "source": ("`--allowed-source-addresses`", "`sourceAddress`"),
-    "interface": ("`--interface`", "`interface`"),
-    "extended_next_hop": ("`--extended-nexthop`", "`extendedNextHop`"),
-    "graceful_restart": ("`--graceful-restart`, `--graceful-restart-time`, ...", "`gracefulRestart`"),
-    "description": ("", "`description`"),
-    "extended_messages": ("`--extended-messages`", "`extendedMessages`"),
-    "add_path_send": ("`--add-path`", "`addPaths`"),
-    "add_path_receive": ("`--add-path`", "`addPaths`"),
-    "max_prefixes": ("`--max-prefixes`", "`maxPrefixes`"),
-    "bfd": ("`--enable-bfd`, `--bfd-min-tx`, ...", "`bfd`"),
+    "address": ("`--neighbor-address`, `--neighbor-ipv6-address`", "`peerIP`", "`peerIP`"),
+    "asn": ("`--neighbor-as`", "`peerASN`", "`asNumber`"),
+    "local_asn": ("`--cluster-as`", "`localASN`", "`localASNumber`"),
+    "role": ("`--role`", "`role`", ""),
+    "role_strict": ("`--role-strict`", "`roleStrict`", ""),
+    "router_id": ("`--router-id`", "`routerID`", ""),
+    "families": ("`--families`", "`families`", "`families`"),
+    "port": ("`--neighbor-port`", "`peerPort`", "`peerIP`"),
+    "hold_time_seconds": ("`--holdtime`", "`holdTime`", "`holdTime`"),
+    "keepalive_seconds": ("`--keepalive`", "`keepaliveTime`", "`keepaliveTime`"),
+    "connect_retry_seconds": ("`--connect-retry`", "`connectRetry`", "`connectRetry`"),
+    "passive": ("`--passivemode`", "`passive`", "`passive`"),
+    "multihop_ttl": ("`--ebgp-multihop`", "`ebgpMultihop`", "`ebgpMultihop`"),
+    "ttl_security_hops": ("`--ttl-security`", "`ttlSecurity`", "`ttlSecurity`"),
+    "password": ("the file of `--auth-password-file`", "the file of `passwordFile`", "`password`"),
+    "source": ("`--allowed-source-addresses`", "`sourceAddress`", "`sourceAddress`"),
+    "interface": ("`--interface`", "`interface`", ""),
+    "extended_next_hop": ("`--extended-nexthop`", "`extendedNextHop`", "`extendedNextHop`"),
+    "graceful_restart": (
+        "`--graceful-restart`, `--graceful-restart-time`, ...",
+        "`gracefulRestart`",
+        "`maxRestartTime`",
+    ),
+    "description": ("", "`description`", ""),
+    "extended_messages": ("`--extended-messages`", "`extendedMessages`", ""),
+    "add_path_send": ("`--add-path`", "`addPaths`", "`addPaths`"),
+    "add_path_receive": ("`--add-path`", "`addPaths`", "`addPaths`"),
+    "max_prefixes": ("`--max-prefixes`", "`maxPrefixes`", "`maxPrefixes`"),
+    "bfd": ("`--enable-bfd`, `--bfd-min-tx`, ...", "`bfd`", "`bfd`"),
+    "node": ("", "", "`peerSelector`"),
+    "imports": ("`--import-routes`", "", ""),
+    "client": ("", "", "the Node's `route-reflector-cluster-id`"),
+    "cluster_id": ("", "", "the Node's `route-reflector-cluster-id`"),
+    "next_hop_mode": ("", "", "`nextHopMode`"),
+    "allowed_local_asns": ("", "", "`numAllowedLocalASNumbers`"),
+    "remove_private_asns": ("", "", "`removePrivateASNumbers`"),
+    "filters": ("", "", "`filters`"),
 }
-"""What each setting of a peer is called: as flags of `speaker run`, and in the file of peers."""
+"""What each setting of a peer is called: as a flag, in the file of peers and in a BGPPeer."""
 
 EFFECT_SENTENCES = {
     Effect.LIVE: "The session goes on; the new value counts from then on.",
@@ -263,9 +275,9 @@ def changes_page() -> Iterable[str]:
     yield from _title(
         "Changes of a running session",
         "One peer is added, changed or removed without the others noticing. In the file of peers of"
-        " `speaker advertise` any setting may change while it runs; of `speaker run` the password's file is"
-        " watched, and other flags change with a restart of the process, which is a graceful restart where"
-        " that is on.",
+        " `speaker advertise` any setting may change while it runs; under `--fabric` any field of"
+        " a BGPPeer may. Of the flags of `speaker run` the password's file is watched, and the others change"
+        " with a restart of the process, which is a graceful restart where that is on.",
         "A peer that is removed gets Cease, Peer De-configured. Of several changes at once the greatest"
         " counts.",
     )
@@ -275,7 +287,7 @@ def changes_page() -> Iterable[str]:
     for effect, sentence in EFFECT_SENTENCES.items():
         yield from ("", f"## {effect.value.capitalize()}", "", sentence, "")
         rows = [names for field, names in CHANGES.items() if EFFECTS[field] is effect]
-        yield from _table(("Flag", "Field in the file of peers"), dict.fromkeys(rows))
+        yield from _table(("Flag", "Field in the file of peers", "Field of a BGPPeer"), dict.fromkeys(rows))
 
 
 PAGES: dict[str, Callable[[], Iterable[str]]] = {

@@ -51,6 +51,14 @@ EFFECTS: Mapping[str, Effect] = {
     "add_path_receive": Effect.RESTART,
     "max_prefixes": Effect.LIVE,
     "bfd": Effect.LIVE,
+    "node": Effect.LIVE,
+    "imports": Effect.LIVE,
+    "client": Effect.LIVE,
+    "cluster_id": Effect.LIVE,
+    "next_hop_mode": Effect.LIVE,
+    "allowed_local_asns": Effect.RESTART,
+    "remove_private_asns": Effect.LIVE,
+    "filters": Effect.LIVE,
 }
 """Each setting of `Peer`, by its name."""
 

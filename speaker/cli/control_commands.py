@@ -18,7 +18,17 @@ from speaker.settings.process_flags import CONTROL_SOCKET
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-_KINDS = {kind.value.lower(): kind for kind in Kind} | {
+_EXPLAINED = (
+    Kind.POD,
+    Kind.SERVICE,
+    Kind.ENDPOINT_SLICE,
+    Kind.NAMESPACE,
+    Kind.NODE,
+    Kind.SUBNET,
+    Kind.IP,
+    Kind.IPAM_BLOCK,
+)
+_KINDS = {kind.value.lower(): kind for kind in _EXPLAINED} | {
     "po": Kind.POD,
     "svc": Kind.SERVICE,
     "ns": Kind.NAMESPACE,
@@ -78,7 +88,7 @@ def object_named(kind: str, name: str) -> dict[str, str]:
     lowered = kind.lower()
     found = _KINDS.get(lowered) or _KINDS.get(lowered.removesuffix("s"))
     if found is None:
-        known = ", ".join(kind.value for kind in Kind)
+        known = ", ".join(kind.value for kind in _EXPLAINED)
         raise UsageError(f"there is no kind {bounded(kind)}; write {known}")
     scoped = found in _CLUSTER_SCOPED
     namespace, slash, bare = name.rpartition("/")

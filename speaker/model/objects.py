@@ -5,9 +5,10 @@ an address that does not parse is absent, never half-valid (the translator says 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from speaker.model.peer import Password
 from speaker.model.prefix import Address, Family, Prefix
 
 
@@ -22,6 +23,11 @@ class Kind(StrEnum):
     SUBNET = "Subnet"
     IP = "IP"
     IPAM_BLOCK = "IPAMBlock"
+    BGP_CONFIGURATION = "BGPConfiguration"
+    BGP_PEER = "BGPPeer"
+    BGP_FILTER = "BGPFilter"
+    BGP_NODE_STATUS = "BGPNodeStatus"
+    SECRET = "Secret"  # noqa: S105 -- the name of a kind
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +51,8 @@ class Meta:
         uid: `metadata.uid`.
         created_at: `metadata.creationTimestamp` as seconds since the epoch; 0 when unknown.
         annotations: those under the annotation prefix or ending in `.kubernetes.io/ip_address` or
-            `.kubernetes.io/logical_switch`, nothing else.
+            `.kubernetes.io/logical_switch`; on a Node also those under `bgp.route-speaker.io` and
+            `projectcalico.org`; nothing else.
     """
 
     ref: ObjectRef
@@ -174,8 +181,41 @@ class IpamBlockView:
     node_name: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceView:
+    """One of our own resources (bgp.route-speaker.io) as it stands in the API: nothing of it is checked.
+
+    Attributes:
+        generation: `metadata.generation`, which counts the changes of `spec`.
+        spec: `spec` as JSON decodes it.
+        status: `status` as JSON decodes it.
+    """
+
+    meta: Meta
+    generation: int = 0
+    spec: Mapping[str, object] = field(default_factory=dict)
+    status: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretView:
+    """A Secret of the speaker's own namespace; the values, decoded, never show themselves."""
+
+    meta: Meta
+    data: Mapping[str, Password] = field(default_factory=dict, repr=False)
+
+
 View = (
-    PodView | ServiceView | EndpointSliceView | NamespaceView | NodeView | SubnetView | IpView | IpamBlockView
+    PodView
+    | ServiceView
+    | EndpointSliceView
+    | NamespaceView
+    | NodeView
+    | SubnetView
+    | IpView
+    | IpamBlockView
+    | ResourceView
+    | SecretView
 )
 
 

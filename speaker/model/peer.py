@@ -66,6 +66,19 @@ class GracefulRestart:
     long_lived_seconds: int = 0
 
 
+class NextHopMode(StrEnum):
+    """What NEXT_HOP of a learned route becomes when it is advertised on (RFC 4271 §5.1.3)."""
+
+    AUTO = "Auto"
+    """Our own address toward an external peer, unchanged toward an internal one."""
+
+    SELF = "Self"
+    """Our own address."""
+
+    KEEP = "Keep"
+    """Unchanged."""
+
+
 class Role(StrEnum):
     """Our side of the business relation on an eBGP session (RFC 9234 §3.1)."""
 
@@ -125,6 +138,15 @@ class Peer:
         role_strict: refuse a peer that does not tell its role.
         max_prefixes: how many prefixes the peer may send before its session is ended; None is any number.
         bfd: None does without BFD.
+        node: the name of the cluster's Node that the peer is; "" for a router outside the cluster. A node
+            hears only what its neighbour owns: its Pod CIDRs and what follows the Local policy.
+        imports: whether what the peer advertises is used.
+        client: the peer is our client (RFC 4456 §4): we reflect to it and for it.
+        cluster_id: our CLUSTER_ID when we reflect (RFC 4456 §7); None when we do not.
+        next_hop_mode: what becomes of the next hop of learned routes.
+        allowed_local_asns: how often our own AS number may stand in a received AS_PATH.
+        remove_private_asns: leave private AS numbers (RFC 6996) out of AS_PATH toward an external peer.
+        filters: the names of the BGPFilters, in order.
     """
 
     name: str
@@ -153,6 +175,14 @@ class Peer:
     role_strict: bool = False
     max_prefixes: int | None = None
     bfd: BfdTimers | None = None
+    node: str = ""
+    imports: bool = False
+    client: bool = False
+    cluster_id: IPv4Address | None = None
+    next_hop_mode: NextHopMode = NextHopMode.AUTO
+    allowed_local_asns: int = 0
+    remove_private_asns: bool = False
+    filters: tuple[str, ...] = ()
 
     @property
     def is_ibgp(self) -> bool:

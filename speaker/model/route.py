@@ -2,11 +2,57 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from speaker.model.prefix import Address, Prefix
 
 LargeCommunity = tuple[int, int, int]
+
+
+class Origin(IntEnum):
+    """ORIGIN (RFC 4271 §5.1.1)."""
+
+    IGP = 0
+    EGP = 1
+    INCOMPLETE = 2
+
+
+class SegmentType(IntEnum):
+    """The kinds of path segment (RFC 4271 §4.3, RFC 5065 §3)."""
+
+    AS_SET = 1
+    AS_SEQUENCE = 2
+    AS_CONFED_SEQUENCE = 3
+    AS_CONFED_SET = 4
+
+
+class PathSegment(NamedTuple):
+    """One segment of AS_PATH: AS numbers of four octets (RFC 6793)."""
+
+    kind: SegmentType
+    asns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What a route carries that another speaker sent; our own routes have none of it.
+
+    Attributes:
+        as_path: AS_PATH as it was received (RFC 4271 §5.1.2).
+        origin: ORIGIN as it was received.
+        originator_id: ORIGINATOR_ID (RFC 4456 §8); None when no reflector has set it.
+        cluster_list: CLUSTER_LIST (RFC 4456 §8), the nearest reflector first.
+        unrecognized: optional transitive attributes that are passed along unread, each whole as it is
+            to be sent: with the Partial bit set (RFC 4271 §5); ascending by type.
+    """
+
+    as_path: tuple[PathSegment, ...] = ()
+    origin: Origin = Origin.IGP
+    originator_id: IPv4Address | None = None
+    cluster_list: tuple[IPv4Address, ...] = ()
+    unrecognized: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +67,9 @@ class PathAttributes:
         as_path_prepend: how many times more the local AS stands in AS_PATH, 0 to 10; eBGP only.
         extended_communities: RFC 4360 communities as 64-bit integers, ascending, without repetition.
         only_to_customer: the AS number in OTC (RFC 9234 §5); None leaves it to the session's role.
+        learned: what else a route of another speaker carries; None for our own. Sent as it stands toward
+            an internal peer; toward an external one our AS number is prepended to its AS_PATH and
+            ORIGINATOR_ID and CLUSTER_LIST are left out.
     """
 
     communities: tuple[int, ...] = ()
@@ -30,6 +79,7 @@ class PathAttributes:
     as_path_prepend: int = 0
     extended_communities: tuple[int, ...] = ()
     only_to_customer: int | None = None
+    learned: Learned | None = None
 
 
 NO_ATTRIBUTES = PathAttributes()

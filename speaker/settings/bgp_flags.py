@@ -41,16 +41,15 @@ NEIGHBOR_AS: Flag[int | None] = Flag(
     name="neighbor-as",
     group=Group.BGP,
     reader=optional("AS number", integer(1, LARGEST_ASN)),
-    help="The AS number of every peer.",
-    required=True,
+    help="The AS number of every peer in flags, and required with them.",
     from_kube_ovn=True,
 )
 CLUSTER_AS: Flag[int | None] = Flag(
     name="cluster-as",
     group=Group.BGP,
     reader=optional("AS number", integer(1, LARGEST_ASN)),
-    help="The AS number of this cluster. Equal to --neighbor-as it makes the sessions iBGP.",
-    required=True,
+    help="The AS number of this cluster toward peers in flags, and required with them. Equal to"
+    " --neighbor-as it makes the sessions iBGP.",
     from_kube_ovn=True,
 )
 ROUTER_ID: Flag[IPv4Address | None] = Flag(

@@ -8,6 +8,7 @@ from speaker.model.peer import BfdTimers, GracefulRestart, Password
 from speaker.model.policy import PodCidrSource, PublicationPolicy
 from speaker.model.prefix import Address, Family
 from speaker.settings import bgp_flags as bgp
+from speaker.settings import fabric_flags as fabric
 from speaker.settings import process_flags as process
 from speaker.settings import publication_flags as publication
 from speaker.settings import readers
@@ -74,6 +75,12 @@ def settings_from(given: Mapping[str, object], environ: Mapping[str, str]) -> Se
         password=_password(values),
         password_file=values[bgp.AUTH_PASSWORD_FILE],
         graceful_restart=_graceful_restart(values),
+        fabric=values[fabric.FABRIC],
+        import_routes=values[fabric.IMPORT_ROUTES],
+        import_prefixes=values[fabric.IMPORT_PREFIX],
+        kernel_routes=values[fabric.KERNEL_ROUTES],
+        kernel_table=values[fabric.KERNEL_TABLE],
+        kernel_metric=values[fabric.KERNEL_METRIC],
         shutdown=ShutdownMode(values[bgp.SHUTDOWN]),
         drain_seconds=float(values[bgp.DRAIN_SECONDS]),
         kubeconfig=values[process.KUBECONFIG],
@@ -128,7 +135,7 @@ def _derived_router_id(values: Values, pod_ips: tuple[Address, ...]) -> IPv4Addr
     """The first IPv4 address of the Pod, else of --node-ips; a problem when there is none."""
     candidates = (*pod_ips, *last_of_each_family(values[bgp.NODE_IPS]))
     found = next((item for item in candidates if isinstance(item, IPv4Address) and int(item)), None)
-    if found is None and not values.was_given(bgp.ROUTER_ID):
+    if found is None and not values.was_given(bgp.ROUTER_ID) and not values[fabric.FABRIC]:
         values.problems.append(
             "--router-id: must be given, since neither POD_IPS, POD_IP nor --node-ips has an IPv4 address"
             " to take it from"

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from annotations.problems import bounded
 from speaker.model.prefix import Address, family_of
 from speaker.settings import bgp_flags as bgp
+from speaker.settings import fabric_flags as fabric
 from speaker.settings import process_flags as process
 from speaker.settings import session_flags as session
 from speaker.settings.collect import LONGEST_SHOWN, Values
@@ -35,6 +36,7 @@ def check(values: Values) -> None:
     _check_unsupported(values)
     _check_password(values)
     _check_sessions(values)
+    _check_fabric(values)
     if values[bgp.TTL_SECURITY] is not None and values[bgp.EBGP_MULTIHOP] != 1:
         values.problem(bgp.TTL_SECURITY, "excludes --ebgp-multihop: it counts the hops by itself")
     if values[bgp.SHUTDOWN] == "graceful-restart" and not values[bgp.GRACEFUL_RESTART]:
@@ -46,7 +48,14 @@ def check(values: Values) -> None:
 
 def _check_neighbors(values: Values) -> None:
     flags = (bgp.NEIGHBOR_ADDRESS, bgp.NEIGHBOR_IPV6_ADDRESS, session.NEIGHBOR_RANGE)
-    if not any(values.was_given(flag) for flag in flags):
+    given = any(values.was_given(flag) for flag in flags)
+    if given or not values[fabric.FABRIC]:
+        for flag in (bgp.NEIGHBOR_AS, bgp.CLUSTER_AS):
+            if values[flag] is None and not values.was_given(flag):
+                values.missing(f"--{flag.name}")
+    if not given and values[fabric.FABRIC]:
+        return
+    if not given:
         values.missing("--neighbor-address, --neighbor-ipv6-address or --neighbor-range")
     elif not any(values[flag] for flag in flags) and not values.problems:
         values.problem(next(flag for flag in flags if values.was_given(flag)), "must name a peer")
@@ -84,6 +93,13 @@ def _check_sessions(values: Values) -> None:
         values.problem(session.GRACEFUL_RESTART_NOTIFICATION, "needs --graceful-restart")
     if values[session.LONG_LIVED_GRACEFUL_RESTART_TIME] > 0:
         values.problem(session.LONG_LIVED_GRACEFUL_RESTART_TIME, "needs --graceful-restart")
+
+
+def _check_fabric(values: Values) -> None:
+    learns = values[fabric.FABRIC] or values[fabric.IMPORT_ROUTES]
+    for flag in (fabric.IMPORT_PREFIX, fabric.KERNEL_TABLE, fabric.KERNEL_METRIC):
+        if values.was_given(flag) and not learns:
+            values.problem(flag, "needs --fabric or --import-routes")
 
 
 def _check_unsupported(values: Values) -> None:

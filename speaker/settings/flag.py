@@ -18,6 +18,7 @@ class Group(StrEnum):
     BGP = "BGP sessions"
     SESSIONS = "BGP sessions in detail"
     PUBLICATION = "What is published"
+    FABRIC = "The fabric, and routes that are learned"
     STOPPING = "Stopping and restarting"
     PROCESS = "Process, Kubernetes and logs"
     ACCEPTED = "Accepted from Kube-OVN, without effect"

@@ -86,7 +86,7 @@ MAX_PREFIXES: Flag[int | None] = Flag(
     group=Group.SESSIONS,
     reader=optional("number", integer(1, 10_000_000)),
     help="End the session of a peer that sends more prefixes than this, for five minutes.",
-    shown_default="no end; 10000 of each peer are kept, and none are used",
+    shown_default="10000 of a peer that is learned from; else no end, 10000 are kept and none used",
 )
 
 ENABLE_BFD: Flag[bool] = Flag(

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from speaker.cluster import ClusterConfig
 
 
+MOST_LEARNED = 10_000
+"""How many prefixes a router may teach before its session is ended, unless a setting says otherwise."""
+
+
 class ShutdownMode(StrEnum):
     """What SIGTERM does (`--shutdown`)."""
 
@@ -55,6 +59,12 @@ class Settings:
         ttl_security_hops: None is off.
         password_file: None when the password, if any, was given by itself.
         graceful_restart: None when it is off.
+        fabric: read the custom resources and all Nodes.
+        import_routes: learn from the peers in flags.
+        import_prefixes: what may be learned beside the Pod ranges of the cluster.
+        kernel_routes: put learned routes into the kernel.
+        kernel_table: the number of its table.
+        kernel_metric: their metric.
         drain_seconds: how long GRACEFUL_SHUTDOWN precedes a planned withdrawal; 0 is off.
         kubeconfig: a path; None takes the Pod's ServiceAccount.
         pod_namespace: POD_NAMESPACE, or "".
@@ -99,6 +109,12 @@ class Settings:
     password: Password | None = field(default=None, repr=False)
     password_file: str | None = None
     graceful_restart: GracefulRestart | None = None
+    fabric: bool = False
+    import_routes: bool = False
+    import_prefixes: tuple[Prefix, ...] = ()
+    kernel_routes: bool = True
+    kernel_table: int = 254
+    kernel_metric: int = 1024
     shutdown: ShutdownMode = ShutdownMode.AUTO
     drain_seconds: float = 0.0
     kubeconfig: str | None = None
@@ -126,6 +142,11 @@ class Settings:
             )
             for prefix in self.neighbor_ranges
         )
+
+    @property
+    def learns(self) -> bool:
+        """Whether routes are learned at all: then the peers in flags teach too."""
+        return self.fabric or self.import_routes
 
     def publication_policy(self) -> PublicationPolicy:
         """What `speaker.routing` needs to know of the flags."""
@@ -190,6 +211,7 @@ class Settings:
             add_path_receive=self.add_path_receive,
             role=self.role,
             role_strict=self.role_strict,
-            max_prefixes=self.max_prefixes,
+            max_prefixes=self.max_prefixes or (MOST_LEARNED if self.learns else None),
             bfd=self.bfd,
+            imports=self.learns,
         )

@@ -1,6 +1,7 @@
 """The whole flag table, in the order of help and of the reference page."""
 
 from speaker.settings.bgp_flags import BGP_FLAGS
+from speaker.settings.fabric_flags import FABRIC_FLAGS
 from speaker.settings.flag import Flag
 from speaker.settings.process_flags import ACCEPTED_FLAGS, PROCESS_FLAGS
 from speaker.settings.publication_flags import PUBLICATION_FLAGS
@@ -10,6 +11,7 @@ FLAGS: tuple[Flag[object], ...] = (
     *BGP_FLAGS,
     *SESSION_FLAGS,
     *PUBLICATION_FLAGS,
+    *FABRIC_FLAGS,
     *PROCESS_FLAGS,
     *ACCEPTED_FLAGS,
 )

@@ -10,7 +10,15 @@ import pytest
 from speaker.bgp import SessionEventKind
 from speaker.bgp.changes import EFFECTS, Effect, effect
 from speaker.bgp.messages import KEEPALIVE, MessageType, Notification
-from speaker.model.peer import BfdTimers, GracefulRestart, Password, Peer, Role, SessionState
+from speaker.model.peer import (
+    BfdTimers,
+    GracefulRestart,
+    NextHopMode,
+    Password,
+    Peer,
+    Role,
+    SessionState,
+)
 from speaker.model.prefix import Family
 from tests.bgp.builders import loopback, peer, prefix, route, routes, until
 from tests.bgp.meeting import Meeting, meeting
@@ -45,6 +53,14 @@ OTHERWISE: dict[str, Any] = {
     "role_strict": True,
     "max_prefixes": 500,
     "bfd": BfdTimers(),
+    "node": "node2",
+    "imports": True,
+    "client": True,
+    "cluster_id": IPv4Address("10.0.0.9"),
+    "next_hop_mode": NextHopMode.SELF,
+    "allowed_local_asns": 1,
+    "remove_private_asns": True,
+    "filters": ("from-outside",),
 }
 # A signed connection needs a kernel that signs: `test_password_change` has it.
 SIGNED = {"password"}

@@ -30,7 +30,7 @@ def test_the_least_that_starts(build: Build) -> None:
 def test_all_missing_flags_stand_in_one_line() -> None:
     first, *_ = problems(lambda: settings_from({}, {}))
     assert first == (
-        "missing required flags: --neighbor-as, --cluster-as, --node-name or NODE_NAME,"
+        "missing required flags: --node-name or NODE_NAME, --neighbor-as, --cluster-as,"
         " --neighbor-address, --neighbor-ipv6-address or --neighbor-range"
     )
 
@@ -396,3 +396,38 @@ def test_flags_without_effect_share_a_notice(build: Build) -> None:
             " logs go to standard error alone, where kubectl logs finds them"
         ),
     )
+
+
+def test_a_fabric_needs_no_peer_in_flags() -> None:
+    settings = settings_from({"fabric": True, "node-name": "node1"}, {})
+
+    assert settings.peers() == ()
+    assert settings.learns
+
+
+def test_a_peer_in_flags_needs_both_as_numbers_under_a_fabric_too() -> None:
+    given = {"fabric": True, "node-name": "node1", "neighbor-address": "192.0.2.1"}
+
+    assert problems(lambda: settings_from(given, {})) == [
+        "missing required flags: --neighbor-as, --cluster-as"
+    ]
+
+
+@pytest.mark.parametrize("flag", ["import-prefix=10.0.0.0/8", "kernel-table=100", "kernel-metric=5"])
+def test_what_is_learned_needs_learning(build: Build, flag: str) -> None:
+    name, _, value = flag.partition("=")
+
+    assert problems(lambda: build(**{name.replace("-", "_"): value})) == [
+        f"--{flag}: needs --fabric or --import-routes"
+    ]
+
+
+def test_a_peer_that_is_learned_from_has_a_limit(build: Build) -> None:
+    assert [peer.max_prefixes for peer in build().peers()] == [None]
+    assert [peer.max_prefixes for peer in build(import_routes=True).peers()] == [10_000]
+    assert [peer.max_prefixes for peer in build(import_routes=True, max_prefixes=7).peers()] == [7]
+
+
+def test_only_peers_that_teach_are_learned_from(build: Build) -> None:
+    assert [peer.imports for peer in build().peers()] == [False]
+    assert [peer.imports for peer in build(import_routes=True).peers()] == [True]
