@@ -20,8 +20,8 @@ from speaker.model.prefix import Address, Prefix
 from speaker.routing.guard import Guard
 from speaker.settings import Group, settings_from
 from speaker.settings.process_flags import CONTROL_SOCKET
-from speaker.settings.readers import prefix as read_prefix
-from speaker.settings.readers import seconds
+from speaker.texts.readers import prefix as read_prefix
+from speaker.texts.readers import seconds
 
 if TYPE_CHECKING:
     from speaker.preflight import PeerReport

@@ -4,12 +4,12 @@ from fractions import Fraction
 
 from annotations import values as grammar
 from speaker.model.prefix import Address, Prefix
-from speaker.settings import readers
 from speaker.settings.bgp_flags import DRAIN_SECONDS
 from speaker.settings.check_target import CheckTarget, check_target
 from speaker.settings.flag import Flag, Group
 from speaker.settings.process_flags import LOG_FORMAT, LOG_LEVEL
-from speaker.settings.readers import SWITCH, choice, integer, many, one, optional, seconds
+from speaker.texts import readers
+from speaker.texts.readers import SWITCH, choice, integer, many, one, optional, seconds
 
 DEFAULT_HEALTH_PORT = 10668
 """Beside the 10667 of the speaker that publishes what the cluster has: both may run on one node."""

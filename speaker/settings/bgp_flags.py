@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from speaker.model.prefix import Address, Family
 from speaker.settings.flag import Flag, Group
-from speaker.settings.readers import (
+from speaker.texts.readers import (
     SWITCH,
     choice,
     integer,

@@ -11,13 +11,13 @@ from speaker.settings import bgp_flags as bgp
 from speaker.settings import fabric_flags as fabric
 from speaker.settings import process_flags as process
 from speaker.settings import publication_flags as publication
-from speaker.settings import readers
 from speaker.settings import session_flags as session
 from speaker.settings.checks import check, last_of_each_family, notices
 from speaker.settings.collect import LONGEST_SHOWN, Values
-from speaker.settings.go_values import elements
 from speaker.settings.settings import PodScope, Settings, ShutdownMode
 from speaker.settings.table import FLAGS
+from speaker.texts import readers
+from speaker.texts.go_values import elements
 
 DEFAULT_METRICS_PORT = 10667
 DEFAULT_BGP_PORT = 179
@@ -106,7 +106,7 @@ def _publication(values: Values) -> PublicationPolicy:
         announce_cluster_ip=values[publication.ANNOUNCE_CLUSTER_IP],
         announce_lb_ip=values[publication.ANNOUNCE_LB_IP],
         announce_external_ip=values[publication.ANNOUNCE_EXTERNAL_IP],
-        announce_pod_cidr=values[publication.ANNOUNCE_POD_CIDR],
+        announce_pod_cidr=_announce_pod_cidr(values),
         announce_subnet_pods=values[publication.ANNOUNCE_SUBNET_PODS],
         announce_without_endpoints=values[publication.ANNOUNCE_WITHOUT_ENDPOINTS],
         pod_cidr_source=PodCidrSource(values[publication.POD_CIDR_SOURCE]),
@@ -118,6 +118,13 @@ def _publication(values: Values) -> PublicationPolicy:
         max_prefixes_per_namespace=values[publication.MAX_PREFIXES_PER_NAMESPACE],
         drain_on_cordon=values[bgp.DRAIN_ON_CORDON],
     )
+
+
+def _announce_pod_cidr(values: Values) -> bool:
+    """As the flag says; without it a node of a fabric tells its Pod CIDRs, which is what a fabric is for."""
+    if values.was_given(publication.ANNOUNCE_POD_CIDR):
+        return values[publication.ANNOUNCE_POD_CIDR]
+    return values[fabric.FABRIC]
 
 
 def _pod_ips(values: Values, environ: Mapping[str, str]) -> tuple[Address, ...]:

@@ -50,9 +50,9 @@ def _check_neighbors(values: Values) -> None:
     flags = (bgp.NEIGHBOR_ADDRESS, bgp.NEIGHBOR_IPV6_ADDRESS, session.NEIGHBOR_RANGE)
     given = any(values.was_given(flag) for flag in flags)
     if given or not values[fabric.FABRIC]:
-        for flag in (bgp.NEIGHBOR_AS, bgp.CLUSTER_AS):
-            if values[flag] is None and not values.was_given(flag):
-                values.missing(f"--{flag.name}")
+        for number in (bgp.NEIGHBOR_AS, bgp.CLUSTER_AS):
+            if values[number] is None and not values.was_given(number):
+                values.missing(f"--{number.name}")
     if not given and values[fabric.FABRIC]:
         return
     if not given:

@@ -2,7 +2,7 @@
 
 from speaker.model.prefix import Prefix
 from speaker.settings.flag import Flag, Group
-from speaker.settings.readers import SWITCH, integer, many, one, prefix
+from speaker.texts.readers import SWITCH, integer, many, one, prefix
 
 LARGEST_TABLE = 4294967295
 

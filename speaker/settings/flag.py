@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from speaker.settings.readers import Reader
+from speaker.texts.readers import Reader
 
 T = TypeVar("T", covariant=True)  # noqa: PLC0105 - a row is only ever read
 

@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from typing import Generic, TypeVar, cast
 
 from annotations.problems import bounded
-from speaker.settings import go_values
 from speaker.settings.collect import LONGEST_SHOWN
-from speaker.settings.readers import Parser
+from speaker.texts import go_values
+from speaker.texts.readers import Parser
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from speaker.model.peer import BfdTimers, GracefulRestart, Role
 from speaker.model.prefix import Address, Family
 from speaker.settings.peer_fields import Field, Mapped, Read, listed, scalar, switch, switched, text
-from speaker.settings.readers import choice, integer, interface, seconds, unicast
+from speaker.texts.readers import choice, integer, interface, seconds, unicast
 
 T = TypeVar("T")
 

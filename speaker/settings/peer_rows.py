@@ -6,7 +6,7 @@ from speaker.model.prefix import Address, Prefix
 from speaker.settings import peer_options as options
 from speaker.settings.peer_fields import Field, Spot, listed, scalar, text
 from speaker.settings.peer_options import OPTIONS
-from speaker.settings.readers import integer, prefix, router_id, unicast
+from speaker.texts.readers import integer, prefix, router_id, unicast
 
 MOST_PEERS = 1000
 MOST_OF_A_RANGE = 5000

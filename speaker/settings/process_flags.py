@@ -2,7 +2,7 @@
 
 from speaker.model.prefix import Address
 from speaker.settings.flag import Flag, Group
-from speaker.settings.readers import (
+from speaker.texts.readers import (
     IGNORED,
     IGNORED_SWITCH,
     SWITCH,

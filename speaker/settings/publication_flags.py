@@ -3,7 +3,7 @@
 from speaker.model.policy import PodCidrSource
 from speaker.model.prefix import Prefix
 from speaker.settings.flag import Flag, Group
-from speaker.settings.readers import (
+from speaker.texts.readers import (
     SWITCH,
     choice,
     community,

@@ -8,7 +8,7 @@ from fractions import Fraction
 from speaker.model.peer import Role
 from speaker.model.prefix import Address, Prefix
 from speaker.settings.flag import Flag, Group
-from speaker.settings.readers import (
+from speaker.texts.readers import (
     SWITCH,
     choice,
     integer,

@@ -159,9 +159,12 @@ class Settings:
 
         return ClusterConfig(
             kubeconfig=self.kubeconfig,
+            namespace=self.pod_namespace,
             node_name=self.node_name,
             annotation_prefix=self.publication.annotation_prefix,
             pods_of_node_only=self.pod_scope is PodScope.NODE,
+            fabric=self.fabric,
+            all_nodes=self.import_routes,
             ipam_blocks=self.publication.announce_pod_cidr
             and self.publication.pod_cidr_source in {PodCidrSource.AUTO, PodCidrSource.CALICO},
         )

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from annotations import values
 from speaker.model import prefix as prefixes
-from speaker.settings import go_values
+from speaker.texts import go_values
 
 T = TypeVar("T")
 Parser = Callable[[str], T]
