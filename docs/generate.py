@@ -7,13 +7,17 @@ python docs/generate.py --check   fails and names the pages that differ
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from annotations import values
 from annotations.keys import DEFAULT_PREFIX, keys_under
 from speaker.bgp.changes import EFFECTS, Effect
+from speaker.fabric import nodes, selector
 from speaker.metrics import METRICS
 from speaker.model.publication import REASON_SENTENCES
 from speaker.settings import FLAGS, HOST_VARIABLES, Flag, Group
@@ -23,6 +27,7 @@ from speaker.settings.peer_options import BFD_FIELDS, GRACEFUL_RESTART_FIELDS, O
 from speaker.settings.peer_rows import PEER_FIELDS, TOP_FIELDS
 
 REFERENCE = Path(__file__).parent / "reference"
+RESOURCES = Path(__file__).parents[1] / "manifests" / "crds"
 NOTE = "<!-- Made from the code by docs/generate.py; change the code and run `make docs`. -->"
 
 KUBE_OVN = "¹"
@@ -290,6 +295,131 @@ def changes_page() -> Iterable[str]:
         yield from _table(("Flag", "Field in the file of peers", "Field of a BGPPeer"), dict.fromkeys(rows))
 
 
+NODE_ANNOTATIONS = (
+    (nodes.AS_NUMBER, "Its AS number, such as `64512` or `1.10`; else that of the BGPConfiguration."),
+    (
+        nodes.CLUSTER_ID,
+        (
+            "Its CLUSTER_ID (RFC 4456), such as `244.0.0.1`: it is meant to be a route reflector. It reflects"
+            " when `routeReflectorSelector` of the BGPConfiguration chooses it too."
+        ),
+    ),
+    (nodes.ROUTER_ID, "Its BGP Identifier; else its IPv4 address."),
+    (nodes.IPV4_ADDRESS, "Where other Nodes reach it over IPv4; else its InternalIP."),
+    (nodes.IPV6_ADDRESS, "Where other Nodes reach it over IPv6; else its InternalIP."),
+)
+
+SELECTORS = (
+    ("`rack == 'r1'`, `rack != 'r1'`", "the label has this value, or another or none"),
+    ("`rack in {'r1', 'r2'}`, `rack not in {'r1'}`", "one of these values, or another or none"),
+    ("`zone contains 'eu'`, `zone starts with 'eu'`, `zone ends with '1a'`", "part of the value"),
+    ("`has(rack)`", "the label is there"),
+    ("`a && b`, `a || b`, `!a`, `(a)`", "both, either, not; `!` binds tightest, then `&&`"),
+    ("`all()`, `global()`", "every Node"),
+)
+
+
+def resources_page() -> Iterable[str]:
+    """The page about the custom resources, from their CustomResourceDefinitions."""
+    yield from _title(
+        "Custom resources",
+        "With `--fabric` the speaker reads BGPConfiguration, BGPPeer and BGPFilter and writes BGPNodeStatus,"
+        " all in the group `bgp.route-speaker.io/v1alpha1` and without a namespace."
+        " `kubectl apply -k manifests/crds` makes them known; `kubectl get route-speaker` shows them all.",
+        "Fields have Calico's names wherever Calico has the field."
+        " Times are written as Go writes them: `90s`, `2m`."
+        " What the API server lets pass is checked again by the speaker: a resource that is wrong changes"
+        " nothing that runs, and its condition `Accepted` says why.",
+    )
+    for file in ("bgpconfigurations", "bgppeers", "bgpfilters", "bgpnodestatuses"):
+        crd = yaml.safe_load((RESOURCES / f"{file}.yaml").read_text(encoding="utf-8"))
+        yield from _resource(crd["spec"])
+    yield from ("", "## Selectors", "")
+    yield "In Calico's grammar, over the labels of Nodes:"
+    yield ""
+    yield from _table(("Form", "Chooses a Node when"), SELECTORS)
+    yield ""
+    yield f"Texts stand in single or double quotes; there are at most {selector.LONGEST} characters in all."
+    yield from ("", "## Annotations of a Node", "")
+    yield "Where ours is absent, Calico's counts."
+    yield ""
+    rows = [
+        (f"`{keys.own}`", f"`{keys.calico}`" if keys.calico else "", text) for keys, text in NODE_ANNOTATIONS
+    ]
+    yield from _table(("Annotation", "Calico's", "Meaning"), rows)
+
+
+def _resource(spec: Mapping[str, Any]) -> Iterable[str]:
+    """One kind: its fields, what they say of each other, its status."""
+    schema = spec["versions"][0]["schema"]["openAPIV3Schema"]
+    parts = schema["properties"]
+    short = ", ".join(f"`{name}`" for name in spec["names"]["shortNames"])
+    yield from ("", f"## {spec['names']['kind']}", "", schema["description"], f"Short name: {short}.")
+    for part in ("spec", "status"):
+        if part not in parts:
+            continue
+        yield from ("", f"### {part} of a {spec['names']['kind']}", "", parts[part]["description"], "")
+        yield from _table(("Field", "Type", "Default", "Meaning"), _schema_rows(parts[part], ""))
+        rules = [*_rules(schema if part == "spec" else {}), *_rules(parts[part])]
+        if rules:
+            yield from ("", "Rules:", "", *(f"- {rule}" for rule in rules))
+
+
+def _rules(schema: Mapping[str, Any]) -> Iterable[str]:
+    """What the CEL rules of a schema and of what is in it ask for; of siblings alike only the first."""
+    found = [str(rule["message"]) for rule in schema.get("x-kubernetes-validations", ())]
+    seen: set[object] = set()
+    for name, field in schema.get("properties", {}).items():
+        deeper = field.get("items", field)
+        inner = _inner(deeper)
+        if name != "spec" and (not inner or inner not in seen):
+            found += [f"`{name}`: {rule}" for rule in _rules(deeper)]
+        seen.add(inner)
+    return dict.fromkeys(found)
+
+
+def _inner(schema: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What two fields must have in common to be described once."""
+    return tuple((name, _type_words(field)) for name, field in schema.get("properties", {}).items())
+
+
+def _schema_rows(schema: Mapping[str, Any], path: str) -> Iterable[Sequence[str]]:
+    """A row for each field, deeper ones after their parent; of siblings alike only the first in depth."""
+    shown: dict[object, str] = {}
+    for name, field in schema.get("properties", {}).items():
+        is_list = field.get("type") == "array"
+        deeper = field.get("items", {}) if is_list else field
+        yield f"`{path}{name}`", _type_words(field), _default_words(field), field["description"]
+        inner = _inner(deeper)
+        if not inner:
+            continue
+        if inner in shown:
+            yield f"`{path}{name}{'[]' * is_list}.…`", "", "", f"As in `{shown[inner]}`."
+            continue
+        shown[inner] = name
+        yield from _schema_rows(deeper, f"{path}{name}{'[]' * is_list}.")
+
+
+def _type_words(field: Mapping[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(f"`{each}`" for each in field["enum"])
+    kind = "number or text" if field.get("x-kubernetes-int-or-string") else field["type"]
+    words: str = {"string": "text", "integer": "number", "object": "mapping", "array": "list"}.get(kind, kind)
+    if "minimum" in field and "maximum" in field:
+        words += f", {field['minimum']} to {field['maximum']}"
+    if kind == "array":
+        items = _type_words(field["items"])
+        words = f"list of {items}s" if items in {"text", "mapping"} else f"list of {items}"
+    return words
+
+
+def _default_words(field: Mapping[str, Any]) -> str:
+    if "default" not in field:
+        return ""
+    text = str(field["default"])
+    return f"`{text.lower() if field.get('type') == 'boolean' else text}`"
+
+
 PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "advertise.md": advertise_page,
     "annotations.md": annotations_page,
@@ -297,6 +427,7 @@ PAGES: dict[str, Callable[[], Iterable[str]]] = {
     "exclusion-reasons.md": reasons_page,
     "flags.md": flags_page,
     "metrics.md": metrics_page,
+    "resources.md": resources_page,
 }
 
 
