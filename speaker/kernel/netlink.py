@@ -16,6 +16,10 @@ SocketFactory = Callable[[], socket.socket]
 
 HEADER = struct.Struct("=IHHII")
 """nlmsghdr: length, type, flags, sequence, port."""
+ATTRIBUTE = struct.Struct("=HH")
+"""rtattr: length, type."""
+
+_ATTRIBUTE_TYPE = 0x3FFF
 
 _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
@@ -69,12 +73,32 @@ def unavailable(error: OSError) -> HostError:
     return HostError(f"cannot read this host's addresses and routes over netlink: {error.strerror or error}")
 
 
-def messages(datagram: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """(type, flags, payload) of each message in one datagram; a damaged one ends it."""
+def frames(datagram: memoryview) -> Iterator[tuple[int, int, int, int, memoryview]]:
+    """(type, flags, sequence, port, payload) of each message in one datagram; a damaged one ends it."""
     offset = 0
     while offset + HEADER.size <= len(datagram):
-        length, message_type, flags, _, _ = HEADER.unpack_from(datagram, offset)
+        length, message_type, flags, sequence, port = HEADER.unpack_from(datagram, offset)
         if length < HEADER.size or offset + length > len(datagram):
             return
-        yield message_type, flags, datagram[offset + HEADER.size : offset + length]
+        yield message_type, flags, sequence, port, datagram[offset + HEADER.size : offset + length]
+        offset += (length + 3) & ~3
+
+
+def messages(datagram: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """(type, flags, payload) of each message in one datagram; a damaged one ends it."""
+    for message_type, flags, _, _, payload in frames(datagram):
+        yield message_type, flags, payload
+
+
+def attributes(payload: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """(type, value) of each attribute (rtattr) in a row of them; a damaged one ends it.
+
+    The type is without the bits that tell nested and big-endian ones.
+    """
+    offset = 0
+    while offset + ATTRIBUTE.size <= len(payload):
+        length, kind = ATTRIBUTE.unpack_from(payload, offset)
+        if length < ATTRIBUTE.size or offset + length > len(payload):
+            return
+        yield kind & _ATTRIBUTE_TYPE, payload[offset + ATTRIBUTE.size : offset + length]
         offset += (length + 3) & ~3

@@ -16,13 +16,12 @@ from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_GETADDR, RTM_GETLINK, RTM_GET
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from speaker.kernel.netlink import HEADER, SocketFactory, messages, unavailable
+from speaker.kernel.netlink import HEADER, SocketFactory, attributes, messages, unavailable
 from speaker.model.prefix import Address
 
 ADDRESS_EVENTS = frozenset({RTM_NEWADDR, RTM_DELADDR})
 
 _IFADDRMSG = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, interface index
-_ATTRIBUTE = struct.Struct("=HH")  # length, type
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x40
 _RTN_UNICAST, _RTN_LOCAL = 1, 2
@@ -152,23 +151,13 @@ def _error(payload: memoryview) -> OSError:
 def _address(payload: memoryview) -> Address | None:
     """The address of one RTM_NEWADDR; None when it cannot be used yet."""
     family, _, flags, _, _ = _IFADDRMSG.unpack_from(payload)
-    attributes = dict(_attributes(payload[_IFADDRMSG.size :]))
-    if _IFA_FLAGS in attributes:
-        flags = struct.unpack_from("=I", attributes[_IFA_FLAGS])[0]
+    values = dict(attributes(payload[_IFADDRMSG.size :]))
+    if _IFA_FLAGS in values:
+        flags = struct.unpack_from("=I", values[_IFA_FLAGS])[0]
     if flags & _IFA_F_DADFAILED or (flags & _IFA_F_TENTATIVE and not flags & _IFA_F_OPTIMISTIC):
         return None
     # On a point-to-point link IFA_ADDRESS is the other end, IFA_LOCAL ours.
-    octets = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS))
+    octets = values.get(_IFA_LOCAL, values.get(_IFA_ADDRESS))
     if octets is None or family not in (socket.AF_INET, socket.AF_INET6):
         return None
     return IPv4Address(bytes(octets)) if family == socket.AF_INET else IPv6Address(bytes(octets))
-
-
-def _attributes(payload: memoryview) -> Iterator[tuple[int, memoryview]]:
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind, payload[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3

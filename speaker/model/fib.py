@@ -12,10 +12,12 @@ class Hop:
     Attributes:
         interface: the index of the network interface.
         gateway: the neighbour on that link; None when the destination itself is on it.
+        onlink: no route says that the gateway is a neighbour: the kernel has to be told.
     """
 
     interface: int
     gateway: Address | None = None
+    onlink: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,12 +74,19 @@ class PodView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetView:
-    """A Kube-OVN Subnet (kubeovn.io/v1). `ready` is its status condition Ready."""
+    """A Kube-OVN Subnet (kubeovn.io/v1).
+
+    Attributes:
+        ready: its status condition Ready.
+        gateway_nodes: the Nodes in `spec.gatewayNode` of a centralized Subnet, in order; empty for a
+            distributed one, where every Node is the gateway of its own Pods.
+    """
 
     meta: Meta
     cidrs: tuple[Prefix, ...] = ()
     vpc: str = ""
     ready: bool = False
+    gateway_nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class ExclusionReason(StrEnum):
     ATTRIBUTE_CONFLICT = "AttributeConflict"
     ATTRIBUTE_NOT_APPLICABLE = "AttributeNotApplicable"
     PEER_NOT_SELECTED = "PeerNotSelected"
+    NODE_PEERS_ONLY = "NodePeersOnly"
 
 
 REASON_SENTENCES: dict[ExclusionReason, str] = {
@@ -76,6 +77,9 @@ REASON_SENTENCES: dict[ExclusionReason, str] = {
     ExclusionReason.ATTRIBUTE_CONFLICT: "an older object publishes the same prefix with other attributes",
     ExclusionReason.ATTRIBUTE_NOT_APPLICABLE: "the attribute does not apply to this kind of peer",
     ExclusionReason.PEER_NOT_SELECTED: "the annotation bgp-peers names other peers only",
+    ExclusionReason.NODE_PEERS_ONLY: (
+        "only other nodes are peers, and they hear nothing but what this node itself owns"
+    ),
 }
 
 
@@ -90,6 +94,8 @@ class Publication:
         attributes: what travels with the prefix.
         peers: names or addresses of the only peers that may hear it; empty means all.
         why: the rule that chose it, a few words for logs ("Pod annotated cluster").
+        node_owned: whether this node alone owns the prefix: its Pod CIDRs, its Pods under the Local policy.
+            Peers that are other nodes hear nothing else.
     """
 
     prefix: Prefix
@@ -98,6 +104,7 @@ class Publication:
     attributes: PathAttributes = NO_ATTRIBUTES
     peers: tuple[str, ...] = ()
     why: str = ""
+    node_owned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

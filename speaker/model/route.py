@@ -45,7 +45,10 @@ class Learned:
         originator_id: ORIGINATOR_ID (RFC 4456 §8); None when no reflector has set it.
         cluster_list: CLUSTER_LIST (RFC 4456 §8), the nearest reflector first.
         unrecognized: optional transitive attributes that are passed along unread, each whole as it is
-            to be sent: with the Partial bit set (RFC 4271 §5); ascending by type.
+            to be sent: with the Partial bit set (RFC 4271 §5); ascending by type. ATOMIC_AGGREGATE and
+            AGGREGATOR, with an AS number of four octets, are here too.
+        med: MULTI_EXIT_DISC as it was received: it goes to no other AS (RFC 4271 §5.1.4), so toward an
+            external peer the same value in `PathAttributes.med` is left out and another one is ours.
     """
 
     as_path: tuple[PathSegment, ...] = ()
@@ -53,6 +56,7 @@ class Learned:
     originator_id: IPv4Address | None = None
     cluster_list: tuple[IPv4Address, ...] = ()
     unrecognized: tuple[bytes, ...] = ()
+    med: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,13 @@ class Route:
 
 Paths = Route | tuple[Route, ...]
 """One route, or several paths to one prefix: the preferred first, each with a `path_id` of its own."""
+
+
+def each_path(paths: Paths | None) -> tuple[Route, ...]:
+    """The paths one by one."""
+    if paths is None:
+        return ()
+    return (paths,) if isinstance(paths, Route) else paths
 
 
 class PrefixPath(NamedTuple):
