@@ -28,7 +28,7 @@ READ_BUFFER_BYTES = 2**17
 
 LONGEST_COMPLAINT = 200
 
-CONNECTIONS = 64
+CONNECTIONS = 512
 """Many watches stay open at once; none may wait for another's connection."""
 
 

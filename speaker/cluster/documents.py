@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from speaker.cluster.sources import API_VERSIONS, DECODERS
+from speaker.cluster.sources import API_VERSIONS, DECODERS, OWN
 from speaker.cluster.translate import Translator
 from speaker.model.objects import Change, Kind
 
-_CLUSTER_SCOPED = frozenset({Kind.NODE, Kind.NAMESPACE, Kind.SUBNET, Kind.IP, Kind.IPAM_BLOCK})
+_CLUSTER_SCOPED = frozenset({Kind.NODE, Kind.NAMESPACE, Kind.SUBNET, Kind.IP, Kind.IPAM_BLOCK}) | OWN
 _BY_API = {(version, kind.value): kind for kind, version in API_VERSIONS.items()}
 
 

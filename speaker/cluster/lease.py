@@ -7,6 +7,7 @@ is one Event written twice under one name. So no work waits for a renewal.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -36,13 +37,21 @@ class Lease:
         namespace: its namespace, the speaker's own.
         identity: our name in it.
         pacing: time and chance.
+        on_held: told whenever `held` becomes, or no longer is, True.
 
     Attributes:
         decided: set once it is known whether we hold it.
         held: whether we do; None when Leases cannot be used, so that nobody is chosen.
     """
 
-    def __init__(self, transport: Transport, namespace: str, identity: str, pacing: Pacing) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        namespace: str,
+        identity: str,
+        pacing: Pacing,
+        on_held: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self.decided = asyncio.Event()
         self.held: bool | None = None
         self._transport = transport
@@ -50,6 +59,7 @@ class Lease:
         self._namespace = namespace
         self._identity = identity
         self._pacing = pacing
+        self._on_held = on_held
         self._observed = ""
         self._observed_at = 0.0
 
@@ -66,8 +76,10 @@ class Lease:
                 held = False
             if held is not self.held or not self.decided.is_set():
                 _log.debug("lease decided", extra={"held": held})
-            self.held = held
+            before, self.held = self.held, held
             self.decided.set()
+            if (before is True) is not (held is True):
+                self._on_held(held is True)
             among = RENEW_SECONDS if held else LOOK_SECONDS if held is not None else FORBIDDEN_SECONDS
             await self._pacing.sleep(self._pacing.uniform(*among))
 

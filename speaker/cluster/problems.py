@@ -55,6 +55,7 @@ _ADVICE = {
     401: "check the token or the client certificate",
     403: "apply the ClusterRole in manifests/base",
 }
+_ADVICE_BY_NAME = "permit it by its name in a Role of the speaker's namespace"
 
 
 def problem(
@@ -73,7 +74,9 @@ def problem(
     # Without credentials it refuses everything: one sentence for all that is asked.
     refuses = "does not accept the credentials" if status == 401 else f"refuses to {what}"
     sentence = f"the API server {server} {refuses} ({status}){': ' if words else ''}{words}"
-    if status in _ADVICE:
+    if status == 403 and " secrets/" in what:
+        sentence += f"; {_ADVICE_BY_NAME}"
+    elif status in _ADVICE:
         sentence += f"; {_ADVICE[status]}"
     seconds = float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
     kind = _BY_STATUS.get(status, RequestProblem)

@@ -72,7 +72,7 @@ class Reflector:
         presence: Presence,
         pacing: Pacing,
     ) -> None:
-        self.health = SourceHealth(name=source.name)
+        self.health = SourceHealth(name=source.title)
         self.synced = asyncio.Event()
         self.inventory = Inventory(source, translator)
         self._source = source
@@ -86,9 +86,15 @@ class Reflector:
         self._watch_list = True
         self._behind = 0
         self._opened_at: float | None = None
+        self._watching = f"watch {source.title}"
 
     async def run(self) -> None:
-        """List, watch, recover, until cancelled."""
+        """List, watch, recover, until cancelled.
+
+        Run again after that, it reads everything anew and delivers what differs from what it knew.
+        """
+        self._resource_version = ""
+        self.synced.clear()
         while True:
             await self._pacing.sleep(await self._attempt())
 
@@ -106,7 +112,7 @@ class Reflector:
             at_least = self._learn(error)
         except network_errors() as error:
             self._note(unreachable(self._transport.server, error))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             self._note(f"the API server {self._transport.server} sends what cannot be read: {error}")
         if self._opened_at is not None:
             self._backoff.lived(self._pacing.clock.monotonic() - self._opened_at)
@@ -153,7 +159,7 @@ class Reflector:
         self.inventory.begin()
         query = {**self._source.selector, "limit": PAGE}
         while True:
-            body = await self._transport.get(f"list {self._source.name}", self._source.path, query)
+            body = await self._transport.get(f"list {self._source.title}", self._source.path, query)
             page = _page.decode(body)
             items = page.items or []
             for start in range(0, len(items), SLICE):
@@ -203,9 +209,8 @@ class Reflector:
         seconds = str(int(self._pacing.uniform(*WATCH_SECONDS)))
         query |= {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
         query |= self._source.selector
-        what = f"watch {self._source.name}"
         try:
-            async with self._transport.stream(what, self._source.path, query) as batches:
+            async with self._transport.stream(self._watching, self._source.path, query) as batches:
                 await self._drink(batches)
         except TimeoutError:
             if self._opened_at is None:
@@ -252,7 +257,7 @@ class Reflector:
                     self._complete(version)
             case "ERROR":
                 status = _status.decode(event.object)
-                raise self._transport.refusal(status.code, f"watch {self._source.name}", status.message or "")
+                raise self._transport.refusal(status.code, self._watching, status.message or "")
             case _:
                 return  # A type that a later server may send: nothing we know how to use.
         if change is not None:

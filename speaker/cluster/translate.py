@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from speaker.cluster import wire
+from speaker.cluster.bounded import json_object, secret_values
+from speaker.model.fabric import GROUP
 from speaker.model.objects import (
     Endpoint,
     EndpointSliceView,
@@ -22,6 +24,8 @@ from speaker.model.objects import (
     NodeView,
     ObjectRef,
     PodView,
+    ResourceView,
+    SecretView,
     ServiceView,
     SubnetView,
 )
@@ -34,6 +38,7 @@ Problems = Callable[[str], None]
 
 SERVICE_NAME = "kubernetes.io/service-name"
 _CNI_SUFFIXES = (".kubernetes.io/ip_address", ".kubernetes.io/logical_switch")
+_NODE_PREFIXES = (f"{GROUP}/", "projectcalico.org/")
 _LONGEST_VALUE = 4096
 _CUT = "\N{HORIZONTAL ELLIPSIS}"
 """Ends a value that was cut, so that what is left of it cannot be taken for a valid one."""
@@ -51,7 +56,7 @@ class Translator:
     """
 
     def __init__(self, annotation_prefix: str, problems: Problems) -> None:
-        self._prefix = f"{annotation_prefix}/"
+        self._prefixes_kept = (f"{annotation_prefix}/",)
         self._problems = problems
 
     def meta(self, kind: Kind, metadata: wire.Metadata) -> Meta:
@@ -61,14 +66,15 @@ class Translator:
             ref=ref,
             uid=metadata.uid,
             created_at=_seconds(metadata.creationTimestamp),
-            annotations=self._kept(metadata.annotations),
+            annotations=self._kept(kind, metadata.annotations),
         )
 
-    def _kept(self, annotations: dict[str, str] | None) -> Mapping[str, str]:
+    def _kept(self, kind: Kind, annotations: dict[str, str] | None) -> Mapping[str, str]:
+        prefixes = self._prefixes_kept + (_NODE_PREFIXES if kind is Kind.NODE else ())
         kept = {
             sys.intern(key): value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + _CUT
             for key, value in (annotations or {}).items()
-            if key.startswith(self._prefix) or key.endswith(_CNI_SUFFIXES)
+            if key.startswith(prefixes) or key.endswith(_CNI_SUFFIXES)
         }
         return kept or _NO_ANNOTATIONS
 
@@ -148,6 +154,7 @@ class Translator:
             cidrs=self._prefixes(meta.ref, "spec.cidrBlock", _list(spec.cidrBlock)),
             vpc=spec.vpc or "",
             ready=any(each.type == "Ready" and each.status == "True" for each in status.conditions or ()),
+            gateway_nodes=_gateway_nodes(spec),
         )
 
     def ip(self, ip: wire.IpObject) -> IpView:
@@ -172,6 +179,25 @@ class Translator:
             return None
         kind, _, name = (spec.affinity or "").partition(":")
         return IpamBlockView(meta=meta, cidr=prefixes[0], node_name=name if kind == "host" else "")
+
+    def resource(self, kind: Kind, custom: wire.Custom) -> ResourceView | None:
+        """One of our own resources; None when it is too large to be read."""
+        meta = self.meta(kind, custom.metadata)
+        try:
+            return ResourceView(
+                meta=meta,
+                generation=custom.metadata.generation,
+                spec=json_object(meta.ref, "spec", custom.spec),
+                status=json_object(meta.ref, "status", custom.status),
+            )
+        except ValueError as error:
+            self._problems(str(error))
+            return None
+
+    def secret(self, secret: wire.Secret) -> SecretView:
+        """A Secret."""
+        meta = self.meta(Kind.SECRET, secret.metadata)
+        return SecretView(meta=meta, data=dict(secret_values(meta.ref, secret, self._problems)))
 
     def _addresses(self, ref: ObjectRef, field: str, texts: Iterable[str]) -> tuple[Address, ...]:
         return tuple(self._each(ref, field, texts, ipaddress.ip_address, "an IP address"))
@@ -211,6 +237,14 @@ def _is_shutting_down(condition: wire.Condition) -> bool:
         and condition.status == "False"
         and "shutting down" in (condition.message or "")
     )
+
+
+def _gateway_nodes(spec: wire.SubnetSpec) -> tuple[str, ...]:
+    """The Nodes of `node-1,node-2:192.0.2.2`; what follows a colon is the address that traffic leaves by."""
+    if spec.gatewayType != "centralized":
+        return ()
+    names = (each.partition(":")[0].strip() for each in _list(spec.gatewayNode))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _list(text: str | None) -> list[str]:

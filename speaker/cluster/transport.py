@@ -88,6 +88,10 @@ class Transport:
         """The problem for a status of this server; arguments as for `problems.problem`."""
         return problem(self.server, status, what, message, retry_after)
 
+    def refused(self, what: str, answer: Answer) -> RequestProblem:
+        """The problem for an answer that is a refusal."""
+        return self.refusal(answer.status, what, _message(answer.body))
+
     # -- requests --------------------------------------------------------------------------------------
 
     async def request(

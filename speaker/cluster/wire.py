@@ -20,6 +20,7 @@ class Metadata(Struct):
     resourceVersion: str = ""  # noqa: N815
     creationTimestamp: str | None = None  # noqa: N815
     deletionTimestamp: str | None = None  # noqa: N815
+    generation: int = 0
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
@@ -159,6 +160,8 @@ class SubnetSpec(Struct):
 
     cidrBlock: str | None = None  # noqa: N815
     vpc: str | None = None
+    gatewayType: str | None = None  # noqa: N815
+    gatewayNode: str | None = None  # noqa: N815
 
 
 class SubnetStatus(Struct):
@@ -203,6 +206,23 @@ class IpamBlock(Object):
     """Calico's IPAMBlock."""
 
     spec: BlockSpec | None = None
+
+
+class Custom(Object):
+    """One of our own resources; its parts stay raw until their size is known."""
+
+    spec: msgspec.Raw = msgspec.Raw()
+    status: msgspec.Raw = msgspec.Raw()
+
+
+class Secret(Object):
+    """corev1.Secret; `stringData` is met in manifests only."""
+
+    data: dict[str, str] | None = None
+    stringData: dict[str, str] | None = None  # noqa: N815
+
+    def __repr__(self) -> str:
+        return f"Secret({self.metadata.name!r})"
 
 
 class LeaseSpec(Struct, omit_defaults=True):

@@ -14,6 +14,7 @@ from speaker.cluster.events import AGAIN_SECONDS, LONGEST_QUEUE, PAUSE_SECONDS, 
 from speaker.cluster.inventory import Known
 from speaker.cluster.lease import Lease
 from speaker.cluster.transport import Transport
+from speaker.model.fabric import GROUP, VERSION
 from speaker.model.objects import Kind, ObjectRef
 from speaker.model.publication import Exclusion, ExclusionReason
 from tests.cluster.watching import FastTime, HeldTime, create, pod, running, watching
@@ -98,6 +99,19 @@ async def test_an_object_without_a_namespace_is_told_of_in_default(
         events.warn(NODE, "PrefixReserved", "no")
         (event,) = await written(empty_api, 1)
     assert event["metadata"]["namespace"] == "default"
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_of_our_own_resources_only_the_holder_of_the_lease_tells(
+    empty_api: KubeApi, empty_config: ClusterConfig, held: bool
+) -> None:
+    async with writer(empty_config, held=held) as (events, _):
+        events.warn(ObjectRef(Kind.BGP_PEER, "", "tor"), "Conflict", "another BGPPeer is older")
+        events.warn(POD, "InvalidAnnotation", "its own node tells this in any case")
+        there = await written(empty_api, 2 if held else 1)
+    about = {each["involvedObject"]["kind"]: each["involvedObject"]["apiVersion"] for each in there}
+    own = {"BGPPeer": f"{GROUP}/{VERSION}"} if held else {}
+    assert about == {"Pod": "v1"} | own
 
 
 @pytest.mark.parametrize("name", ["a" * 253, "a." * 126 + "a", "x" * 235 + "-" * 10 + "y"])

@@ -6,7 +6,7 @@ asked. Changes are folded into a view, and an illegal one (gone without having b
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +18,15 @@ from speaker.cluster.reflector import Reflector
 from speaker.cluster.sources import Source, source
 from speaker.cluster.translate import Translator
 from speaker.cluster.transport import Transport
-from speaker.model.objects import Change, Kind, ObjectRef, View
+from speaker.model.fabric import GROUP
+from speaker.model.objects import Change, Kind, Meta, ObjectRef, SecretView, View
 from tests.lab.kubeapi import KubeApi
 from tests.lab.kubeapi.resources import Object
 from tests.lab.waiting import eventually
 
 PREFIX = "ovn.kubernetes.io"
 FASTER = 1000
+NOTHING = SecretView(meta=Meta(ref=ObjectRef(Kind.SECRET, "", ""), annotations={}))
 STORED = {
     Kind.POD: ("", "pods"),
     Kind.SERVICE: ("", "services"),
@@ -34,6 +36,11 @@ STORED = {
     Kind.SUBNET: ("kubeovn.io", "subnets"),
     Kind.IP: ("kubeovn.io", "ips"),
     Kind.IPAM_BLOCK: ("crd.projectcalico.org", "ipamblocks"),
+    Kind.SECRET: ("", "secrets"),
+    Kind.BGP_CONFIGURATION: (GROUP, "bgpconfigurations"),
+    Kind.BGP_PEER: (GROUP, "bgppeers"),
+    Kind.BGP_FILTER: (GROUP, "bgpfilters"),
+    Kind.BGP_NODE_STATUS: (GROUP, "bgpnodestatuses"),
 }
 
 Views = dict[ObjectRef, View]
@@ -82,8 +89,13 @@ class HeldTime(FastTime):
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         wake = asyncio.Event()
-        self._sleepers.append((self.now + seconds, wake))
-        await wake.wait()
+        sleeper = self.now + seconds, wake
+        self._sleepers.append(sleeper)
+        try:
+            await wake.wait()
+        finally:
+            # Somebody who is woken by another matter sleeps no more either.
+            self._sleepers = [each for each in self._sleepers if each is not sleeper]
 
     @property
     def sleeping(self) -> int:
@@ -123,6 +135,9 @@ class Seen:
             if change.view is not None:
                 self.views[change.ref] = change.view
                 continue
+            if change.ref.kind is Kind.SECRET:
+                # One that is wanted and not there is told so, though it never was.
+                self.views.setdefault(change.ref, NOTHING)
             assert change.ref in self.views, f"{change.ref} is told to be gone, and was never there"
             del self.views[change.ref]
             self.gone.add(change.ref)
@@ -180,12 +195,20 @@ class Watched(Seen):
 
 @asynccontextmanager
 async def watching(
-    config: ClusterConfig, *, patience: Patience | None = None, time: FastTime | None = None
+    config: ClusterConfig,
+    *,
+    patience: Patience | None = None,
+    time: FastTime | None = None,
+    on_leader: Callable[[bool], None] = lambda _: None,
 ) -> AsyncIterator[Watched]:
     """Watch everything for a while."""
     watched = Watched(time or FastTime())
     watched.cluster = Cluster(
-        config, on_changes=watched.take, on_health=watched.hear, pacing=watched.time.pacing(patience)
+        config,
+        on_changes=watched.take,
+        on_health=watched.hear,
+        on_leader=on_leader,
+        pacing=watched.time.pacing(patience),
     )
     async with running(watched.cluster.run()):
         yield watched

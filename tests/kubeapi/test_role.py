@@ -1,4 +1,7 @@
-"""The roles in manifests/base are enough for the speaker, and no part of them is more than enough."""
+"""The roles in manifests/base are enough for the speaker, and no part of them is more than enough.
+
+They permit no Secret: who names one in a BGPPeer permits it, as the comment in role.yaml says.
+"""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -8,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from speaker.cluster import ClusterConfig
 from speaker.cluster.events import AGAIN_SECONDS
 from speaker.errors import ClusterError
+from speaker.model.fabric import GROUP, VERSION
 from speaker.model.objects import Kind, ObjectRef
 from tests.cluster.watching import (
     STORED,
@@ -26,7 +31,7 @@ from tests.cluster.watching import (
 )
 from tests.lab.kubeapi import KubeApi
 from tests.lab.kubeapi.auth import Attributes
-from tests.lab.kubeapi.crds import IPAM_BLOCKS, IPS, SUBNETS
+from tests.lab.kubeapi.crds import IPAM_BLOCKS, IPS, OPEN_CRDS, SUBNETS
 from tests.lab.roles import SERVICE_ACCOUNT, role_manifests
 from tests.lab.waiting import eventually
 
@@ -35,6 +40,23 @@ DAEMONSET = {
     "kind": "DaemonSet",
     "metadata": {"name": "kube-route-speaker", "namespace": "kube-system"},
     "spec": {},
+}
+OPTIONAL = tuple(plural for group, plural in STORED.values() if group not in {"", "discovery.k8s.io"})
+STATUSES = (
+    (Kind.BGP_NODE_STATUS, "node-1"),
+    (Kind.BGP_CONFIGURATION, "default"),
+    (Kind.BGP_PEER, "tor"),
+    (Kind.BGP_FILTER, "some"),
+)
+OTHERS = tuple(
+    {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind.value, "metadata": {"name": name}}
+    for kind, name in STATUSES[1:]
+)
+PASSWORD = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "tor", "namespace": "kube-system"},
+    "data": {"password": "c2VjcmV0"},
 }
 Permission = tuple[str, int, str, str, str]
 """Kind of role, number of its rule, resource, name and verb."""
@@ -67,11 +89,11 @@ def without(permission: Permission) -> list[Any]:
 async def life_of_a_speaker(api: KubeApi, kubeconfig: Path) -> list[Attributes]:
     """Everything that it ever asks for, to its end or the first refusal; returns what was refused."""
     config = ClusterConfig(
-        kubeconfig=str(kubeconfig), node_name="node-1", ipam_blocks=True, namespace="kube-system"
+        kubeconfig=str(kubeconfig), node_name="node-1", fabric=True, namespace="kube-system"
     )
     create(api, node(), pod("web"), service("shop"), endpoint_slice("shop-1", "shop", "node-1"), DAEMONSET)
-    async with watching(config) as seen:
-        for step in (_absent, _present, _events, _lease, _stop):
+    async with watching(config) as seen, seen.cluster.watching(Kind.BGP_NODE_STATUS):
+        for step in (_absent, _present, _statuses, _events, _lease, _stop):
             await step(api, seen)
             if api.authority.denied:
                 break
@@ -84,15 +106,28 @@ async def _refused_or(api: KubeApi, holds: Callable[[], object], what: str) -> N
 
 async def _absent(api: KubeApi, seen: Watched) -> None:
     await _refused_or(api, lambda: seen.cluster.in_sync, "all sources")
-    for name in ("subnets", "ips", "ipamblocks"):
+    for name in OPTIONAL:
         await _refused_or(api, partial(api.faults.watches, f"metadata.name%3D{name}"), "a CRD's watch")
 
 
 async def _present(api: KubeApi, seen: Watched) -> None:
-    create(api, SUBNETS, IPS, IPAM_BLOCKS, subnet("ovn-default"))
+    create(api, SUBNETS, IPS, IPAM_BLOCKS, *OPEN_CRDS, subnet("ovn-default"))
     await _refused_or(api, lambda: any(ref.kind is Kind.SUBNET for ref in seen.views), "the Subnet")
-    for _, plural in STORED.values():
+    for plural in {plural for kind, (_, plural) in STORED.items() if kind is not Kind.SECRET}:
         await _refused_or(api, partial(api.faults.watches, f"/{plural}\\?"), f"a watch of {plural}")
+
+
+async def _statuses(api: KubeApi, seen: Watched) -> None:
+    """The own BGPNodeStatus is created; the others are there."""
+    create(api, *OTHERS)
+    for kind, name in STATUSES:
+        seen.cluster.statuses.write(kind, name, {"n": 1}, create=kind is Kind.BGP_NODE_STATUS)
+        await _refused_or(api, partial(_has_status, api, kind, name), f"the status of {kind} {name}")
+
+
+def _has_status(api: KubeApi, kind: Kind, name: str) -> bool:
+    stored = api.store.get(STORED[kind], "", name)
+    return stored is not None and "status" in stored
 
 
 async def _events(api: KubeApi, seen: Watched) -> None:
@@ -139,3 +174,31 @@ async def test_each_permission_is_needed(api: KubeApi, tmp_path: Path, permissio
     kubeconfig = api.kubeconfig(tmp_path / "kubeconfig", service_account=SERVICE_ACCOUNT)
     denied = {(each.resource, each.verb) for each in await life_of_a_speaker(api, kubeconfig)}
     assert denied == {(permission[2], permission[4])}
+
+
+def commented_rule() -> Any:
+    """The rule that role.yaml tells users to write."""
+    (text,) = (path.read_text() for path in Path(__file__).parents[2].glob("manifests/base/role.yaml"))
+    lines = [line.removeprefix("#   ") for line in text.splitlines() if line.startswith("#   ")]
+    (rule,) = yaml.safe_load("\n".join(lines))
+    return rule
+
+
+async def test_a_secret_is_read_with_the_rule_that_users_are_told_to_write(
+    api: KubeApi, tmp_path: Path
+) -> None:
+    """And with nothing less: the base alone is refused."""
+    create(api, *role_manifests(), node(), PASSWORD)
+    kubeconfig = api.kubeconfig(tmp_path / "kubeconfig", service_account=SERVICE_ACCOUNT)
+    only = frozenset({Kind.NODE})
+    config = ClusterConfig(kubeconfig=str(kubeconfig), namespace="kube-system", only=only)
+    ref = ObjectRef(Kind.SECRET, "kube-system", "tor")
+    async with watching(config) as seen:
+        seen.cluster.set_secrets(frozenset({"tor"}))
+        await eventually(lambda: api.authority.denied, what="a refusal")
+        role, binding = copy.deepcopy([each for each in role_manifests() if each["kind"].startswith("Role")])
+        role["metadata"]["name"] = binding["metadata"]["name"] = binding["roleRef"]["name"] = "passwords"
+        role["rules"] = [commented_rule() | {"resourceNames": ["tor"]}]
+        create(api, role, binding)
+        await eventually(lambda: ref in seen.views, what="the Secret")
+    assert {each.name for each in api.authority.denied} == {"tor"}

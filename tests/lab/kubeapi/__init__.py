@@ -2,6 +2,9 @@
 
 It stores, validates, selects, watches and authorises as a kube-apiserver does; it runs no controller,
 so whoever uses it writes the statuses, as with a control plane of etcd and kube-apiserver alone.
+No controller also means that nothing is collected: what ownerReferences own stays when the owner goes.
+The schemas of CRDs are enforced, but for their CEL rules (x-kubernetes-validations), which are not
+evaluated: what they forbid is stored here, and refused by a real API server.
 
     resources, selectors, patches   what the API is made of, as pure functions
     schemas, tables, discovery      CRD validation, what kubectl prints, what it asks first

@@ -123,10 +123,9 @@ class Api:
     def _joined(self, resource: Resource, before: Object, after: Object, subresource: str) -> Object:
         """The part of `after` that this request may write, over the rest of `before`."""
         if subresource == "status":
-            joined = dict(before) | {"metadata": dict(before["metadata"])}
-            if "status" in after:
-                joined["status"] = after["status"]
-            return joined
+            kept = {key: value for key, value in before.items() if key != "status"}
+            status = {"status": after["status"]} if "status" in after else {}
+            return kept | {"metadata": dict(before["metadata"])} | status
         metadata = after.setdefault("metadata", {})
         for key in ("uid", "creationTimestamp", "name", "namespace", "generation", "deletionTimestamp"):
             if key in before["metadata"]:

@@ -1,6 +1,9 @@
-"""The few custom resources that the speaker reads, as minimal CRDs of our own."""
+"""The custom resources of others that the speaker reads, as minimal CRDs; and its own, from manifests/."""
 
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 _TEXT = {"type": "string"}
 _OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -14,15 +17,16 @@ def _crd(
     *,
     columns: tuple[tuple[str, str], ...] = (),
     status: dict[str, Any] | None = None,
+    name: str = "v1",
 ) -> dict[str, Any]:
     properties = {"spec": spec} | ({"status": status} if status else {})
     version: dict[str, Any] = {
-        "name": "v1",
+        "name": name,
         "served": True,
         "storage": True,
         "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
         "additionalPrinterColumns": [
-            {"name": name, "type": "string", "jsonPath": path} for name, path in columns
+            {"name": column, "type": "string", "jsonPath": path} for column, path in columns
         ],
     }
     if status:
@@ -54,6 +58,7 @@ SUBNETS = _crd(
             "namespaces": {"type": "array", "items": _TEXT},
             "natOutgoing": {"type": "boolean"},
             "gatewayType": {"type": "string", "enum": ["distributed", "centralized"]},
+            "gatewayNode": _TEXT,
             "excludeIps": {"type": "array", "items": _TEXT},
             "default": {"type": "boolean"},
         },
@@ -92,3 +97,25 @@ IPAM_BLOCKS = _crd(
         "properties": {"cidr": _TEXT, "affinity": _TEXT, "deleted": {"type": "boolean"}},
     },
 )
+
+_MANIFESTS = Path(__file__).parents[3] / "manifests" / "crds"
+_GROUP = "bgp.route-speaker.io"
+
+
+def own_crds() -> list[dict[str, Any]]:
+    """The CRDs of `bgp.route-speaker.io`, as users apply them."""
+    texts = [path.read_text() for path in sorted(_MANIFESTS.glob("*.yaml"))]
+    documents = [document for text in texts for document in yaml.safe_load_all(text)]
+    return [each for each in documents if each and each["kind"] == "CustomResourceDefinition"]
+
+
+OPEN_CRDS = tuple(
+    _crd(_GROUP, kind, plural, _OPEN, status=_OPEN, name="v1alpha1")
+    for kind, plural in (
+        ("BGPConfiguration", "bgpconfigurations"),
+        ("BGPPeer", "bgppeers"),
+        ("BGPFilter", "bgpfilters"),
+        ("BGPNodeStatus", "bgpnodestatuses"),
+    )
+)
+"""The same kinds with schemas that take anything, for whoever is concerned with the carrying alone."""

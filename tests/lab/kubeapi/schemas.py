@@ -1,8 +1,13 @@
-"""Structural schemas: defaults, pruning and validation of custom resources."""
+"""Structural schemas: defaults, pruning and validation of custom resources.
+
+CEL rules (x-kubernetes-validations) are not evaluated: what they alone forbid passes here.
+"""
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 Schema = dict[str, Any]
@@ -17,6 +22,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
 }
 _NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+_BITS = {"int32": 31, "int64": 63}
 _META = ("apiVersion", "kind", "metadata")
 
 
@@ -74,18 +80,23 @@ def problems(value: Any, schema: Schema, path: str = "") -> Iterator[Cause]:
             return
         yield path, f'Invalid value: "null": must be of type {schema.get("type", "object")}: "null"'
         return
-    wanted = schema.get("type")
-    if schema.get("x-kubernetes-int-or-string"):
-        return
-    if wanted and not _is(value, wanted):
+    wanted = _wanted_types(schema)
+    if wanted and not any(_is(value, each) for each in wanted):
         found = _NAMES.get(type(value), type(value).__name__)
-        yield path, f'Invalid value: "{found}": {path} in body must be of type {wanted}: "{found}"'
+        listed = " or ".join(wanted)
+        yield path, f'Invalid value: "{found}": {path} in body must be of type {listed}: "{found}"'
         return
     yield from _value_problems(value, schema, path)
     if isinstance(value, dict):
         yield from _object_problems(value, schema, path)
     if isinstance(value, list):
         yield from _list_problems(value, schema, path)
+
+
+def _wanted_types(schema: Schema) -> tuple[str, ...]:
+    if schema.get("x-kubernetes-int-or-string"):
+        return ("integer", "string")
+    return (schema["type"],) if schema.get("type") else ()
 
 
 def _is(value: Any, wanted: str) -> bool:
@@ -108,6 +119,9 @@ def _value_problems(value: Any, schema: Schema, path: str) -> Iterator[Cause]:
         if not _has_format(value, schema.get("format", "")):
             yield path, f'Invalid value: "{value}": {path} in body must be of type {schema["format"]}'
     if isinstance(value, int | float) and not isinstance(value, bool):
+        bits = _BITS.get(schema.get("format", ""))
+        if bits and not -(2**bits) <= value < 2**bits:
+            yield path, f"Invalid value: {value}: {path} in body must be of type {schema['format']}"
         if value < schema.get("minimum", value):
             yield path, f"Invalid value: {value}: should be greater than or equal to {schema['minimum']}"
         if value > schema.get("maximum", value):
@@ -119,6 +133,7 @@ def _has_format(value: str, name: str) -> bool:
         "ipv4": ipaddress.IPv4Address,
         "ipv6": ipaddress.IPv6Address,
         "cidr": ipaddress.ip_network,
+        "date-time": datetime.fromisoformat,
     }
     if name not in readers:
         return True
@@ -146,8 +161,22 @@ def _list_problems(value: list[Any], schema: Schema, path: str) -> Iterator[Caus
         yield path, f"Too many: {len(value)}: must have at most {schema['maxItems']} items"
     if len(value) < schema.get("minItems", 0):
         yield path, f"Invalid value: should have at least {schema['minItems']} items"
+    yield from _duplicates(value, schema, path)
     for index, each in enumerate(value):
         yield from problems(each, schema.get("items", {}), f"{path}[{index}]")
+
+
+def _duplicates(value: list[Any], schema: Schema, path: str) -> Iterator[Cause]:
+    """Items that a list of type `set` or `map` may hold once only."""
+    kind, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys", ())
+    if kind not in {"set", "map"}:
+        return
+    seen: list[Any] = []
+    for index, each in enumerate(value):
+        identity = {key: each.get(key) for key in keys} if kind == "map" and isinstance(each, dict) else each
+        if identity in seen:
+            yield f"{path}[{index}]", f"Duplicate value: {json.dumps(identity, separators=(',', ':'))}"
+        seen.append(identity)
 
 
 def _join(path: str, key: str) -> str:

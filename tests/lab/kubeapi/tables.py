@@ -133,12 +133,16 @@ def _json_path(path: str) -> Callable[[Item], Any]:
     return value
 
 
+def _column(column: Item) -> Callable[[Any], Any]:
+    if (column.get("type"), column["jsonPath"]) == ("date", ".metadata.creationTimestamp"):
+        return age
+    return _json_path(column["jsonPath"])
+
+
 def columns(resource: Resource) -> tuple[Column, ...]:
     """The columns after NAME."""
     if resource.columns:
-        own = tuple(
-            (each["name"], each.get("priority", 0), _json_path(each["jsonPath"])) for each in resource.columns
-        )
+        own = tuple((each["name"], each.get("priority", 0), _column(each)) for each in resource.columns)
         return own if any(name == "Age" for name, _, _ in own) else (*own, ("Age", 0, age))
     return _COLUMNS.get(resource.plural, (("Age", 0, age),))
 
