@@ -21,6 +21,9 @@ from tests.lab.waiting import eventually
 
 HEALTH_PORT = 10667
 
+NAMESPACE = "kube-system"
+"""Where the speaker's role is, its Lease and its Secrets."""
+
 
 class Speaker:
     """The speaker of one node: `async with Speaker("node1", ...) as speaker`.
@@ -170,4 +173,8 @@ class Speaker:
 
     def _environment(self) -> Mapping[str, str]:
         kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG"}}
-        return kept | {"POD_IPS": ",".join(self._addresses), "PYTHONUNBUFFERED": "1"}
+        return kept | {
+            "POD_IPS": ",".join(self._addresses),
+            "POD_NAMESPACE": NAMESPACE,
+            "PYTHONUNBUFFERED": "1",
+        }

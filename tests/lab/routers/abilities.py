@@ -131,10 +131,12 @@ _REFUSED: Mapping[str, Mapping[str, str]] = {
         **_lacking("GoBGP has no ranges of link-local addresses", "link-local-range"),
         **_lacking("GoBGP has no additional paths on dynamic neighbors", "add-path-range"),
         **_lacking("GoBGP has no word for the hardness of a reset", "soft-reset"),
+        **_lacking("GoBGP forwards nothing", "static-routes"),
     },
     "openbgpd": {
         **_lacking("OpenBGPD has no ranges of link-local addresses", "link-local-range"),
         **_lacking("OpenBGPD has no RFC 8538, and so no reset that is not hard", "soft-reset"),
+        **_lacking("OpenBGPD forwards nothing on Linux", "static-routes"),
     },
 }
 
@@ -174,6 +176,8 @@ def _asked(config: RouterConfig) -> Iterator[str]:
         yield "notification-restart"
     if not config.hard_reset:
         yield "soft-reset"
+    if config.static_routes:
+        yield "static-routes"
 
 
 def _asked_of_address(each: Neighbor) -> Iterator[str]:

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 
 from speaker.model.peer import Role
 from speaker.model.prefix import Family, family_of
-from tests.lab.routers.config import Neighbor, Originated, RouterConfig
+from tests.lab.routers.config import Neighbor, Originated, RouterConfig, StaticRoute
 
 _ROLES = {Role.ROUTE_SERVER: "rs_server", Role.ROUTE_SERVER_CLIENT: "rs_client"}
 
 # BIRD has RFC 4360's route origin under another name than most.
 _SUBTYPES = {"soo": "ro"}
+
+
+# The name of the protocols with routes that no peer is told.
+_STATIC = "underlay"
 
 
 def render(config: RouterConfig) -> str:
@@ -23,12 +27,15 @@ def _lines(config: RouterConfig) -> Iterator[str]:
     yield "protocol device { scan time 10; }"
     yield "protocol direct { ipv4; ipv6; }"
     for family in Family:
-        # Only what BGP brought: the rest is the kernel's own already.
-        export = "import none; export where source = RTS_BGP;"
+        # Only what BGP brought, and what else is behind routers: the rest is the kernel's own already.
+        export = f'import none; export where source = RTS_BGP || proto = "{_STATIC}_{family}";'
         # After a restart it leaves what it finds there until its peers have told it all.
         restart = " graceful restart on;" if config.restarts_gracefully else ""
         merge = f"merge paths on limit {config.max_paths};"
         yield f"protocol kernel {{ {family} {{ {export} }}; {merge}{restart} }}"
+        statics = [_static(each) for each in config.static_routes if family_of(each.prefix) is family]
+        if statics:
+            yield f"protocol static {_STATIC}_{family} {{ {family}; check link yes; {' '.join(statics)} }}"
         routes = [_route(each) for each in config.originated if family_of(each.prefix) is family]
         if routes:
             yield f"protocol static originate_{family} {{ {family}; {' '.join(routes)} }}"
@@ -49,6 +56,10 @@ def _route(each: Originated) -> str:
         attributes.append(f"bgp_ext_community.add(({_SUBTYPES.get(subtype, subtype)}, {_tuple(value)}));")
     block = f" {{ {' '.join(attributes)} }}" if attributes else ""
     return f"route {each.prefix} blackhole{block};"
+
+
+def _static(each: StaticRoute) -> str:
+    return f"route {each.prefix} {' '.join(f'via {gateway}' for gateway in each.gateways)};"
 
 
 def _tuple(text: str) -> str:
@@ -81,7 +92,7 @@ def _protocol(number: int, each: Neighbor, config: RouterConfig) -> Iterator[str
 
 
 def _channel(each: Neighbor, config: RouterConfig) -> str:
-    channel = "import all; export where source = RTS_BGP || source = RTS_STATIC;"
+    channel = f'import all; export where source = RTS_BGP || (source = RTS_STATIC && proto !~ "{_STATIC}_*");'
     if config.honour_graceful_shutdown:
         lower = "if (65535, 0) ~ bgp_community then bgp_local_pref = 0;"
         channel = channel.replace("import all;", f"import filter {{ {lower} accept; }};")

@@ -88,6 +88,14 @@ class Originated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaticRoute:
+    """A prefix behind neighbours, as many of them as share its traffic."""
+
+    prefix: Prefix
+    gateways: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterConfig:
     """One router. Times are whole seconds, as RFC 4271 and RFC 4724 have them."""
 
@@ -108,6 +116,8 @@ class RouterConfig:
     """Prefixes the router itself announces to all its peers."""
     cluster_id: str | None = None
     max_paths: int = 16
+    static_routes: tuple[StaticRoute, ...] = ()
+    """What it forwards by beside BGP, and tells no peer."""
     restarts_gracefully: bool = False
     """Keep forwarding over its own restarts (RFC 4724), and ask for help; see `Router.crash`."""
     long_lived_seconds: int | None = None

@@ -1,4 +1,4 @@
-"""FRR: zebra, bgpd and, where asked for, bfdd, as most sites run them on a top-of-rack router."""
+"""FRR: zebra, bgpd and, where asked for, bfdd and staticd, as most sites run them on a top-of-rack router."""
 
 import json
 import re
@@ -25,7 +25,9 @@ class Frr(Router):
 
     name: ClassVar[str] = "frr"
     package: ClassVar[str] = "frr"
-    programs: ClassVar[tuple[str, ...]] = tuple(str(PROGRAMS / name) for name in ("zebra", "bgpd", "bfdd"))
+    programs: ClassVar[tuple[str, ...]] = tuple(
+        str(PROGRAMS / name) for name in ("zebra", "bgpd", "bfdd", "staticd")
+    )
     installs_routes: ClassVar[bool] = True
 
     async def start(self, *, recovering: bool = False) -> None:
@@ -35,10 +37,12 @@ class Frr(Router):
         """
         running = {child.name for child in self.children if recovering and child.running}
         if "zebra" not in running:
-            await self._daemon("zebra", "")
+            await self._daemon("zebra", frr_config.zebra(self.config))
             await self._wait_socket("zserv.api")
         if any(each.bfd for each in self.config.neighbors) and "bfdd" not in running:
             await self._daemon("bfdd", frr_config.bfdd(self.config), "--bfdctl", f"{self.folder}/bfdd.sock")
+        if self.config.static_routes and "staticd" not in running:
+            await self._daemon("staticd", frr_config.staticd(self.config))
         listen = [option for address in self.config.listen for option in ("--listenon", str(address))]
         await self._daemon("bgpd", frr_config.bgpd(self.config), "--bgp_port", str(self.config.port), *listen)
         await self._wait_listening()
@@ -132,6 +136,9 @@ class Frr(Router):
         if any(each.bfd for each in self.config.neighbors):
             old, new = (frr_config.bfdd(config) for config in (before, self.config))
             await self.configure(*frr_change.lines(old, new), daemon="bfdd")
+        if self.config.static_routes:
+            old, new = (frr_config.staticd(config) for config in (before, self.config))
+            await self.configure(*frr_change.lines(old, new), daemon="staticd")
 
     def _talk(self, daemon: str) -> AbstractAsyncContextManager[Vty]:
         return conversation(self.folder / f"{daemon}.vty")

@@ -28,6 +28,23 @@ def bfdd(config: RouterConfig) -> str:
     return "\n".join([*lines, "exit"]) + "\n"
 
 
+def zebra(config: RouterConfig) -> str:
+    """The text of zebra.conf."""
+    # A link that goes takes its legs out of the kernel's nexthop groups, and FRR 8.4 takes these for whole
+    # when the link is back: routers with parallel links do without groups.
+    return "no zebra nexthop kernel enable\n" if config.static_routes else ""
+
+
+def staticd(config: RouterConfig) -> str:
+    """The text of staticd.conf."""
+    lines = [
+        f"{'ip' if family_of(each.prefix) is Family.IPV4 else 'ipv6'} route {each.prefix} {gateway}"
+        for each in config.static_routes
+        for gateway in each.gateways
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _timers(each: Neighbor) -> Iterator[str]:
     yield f"receive-interval {each.bfd_milliseconds}"
     yield f"transmit-interval {each.bfd_milliseconds}"
