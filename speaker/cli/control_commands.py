@@ -1,4 +1,4 @@
-"""`speaker status`, `speaker routes` and `speaker explain`: questions to the running speaker.
+"""`speaker status`, `routes`, `learned` and `explain`: questions to the running speaker.
 
 Knows how a question is put in words; how it travels is `speaker.control`'s to know, and what the answers
 hold is the daemon's. Here they are only shown.
@@ -71,6 +71,15 @@ def status(control_socket: str, output: str) -> None:
 def routes(peer: str | None, control_socket: str, output: str) -> None:
     """Show the routes that PEER, or every peer, should hear."""
     request = {"command": "routes"} | ({"peer": peer} if peer else {})
+    _show(ask(control_socket, request), output)
+
+
+@click.command()
+@click.argument("prefix", required=False)
+@_common_options
+def learned(prefix: str | None, control_socket: str, output: str) -> None:
+    """Show what peers teach: the paths in use, or every path to PREFIX and what decided about it."""
+    request = {"command": "learned"} | ({"prefix": prefix} if prefix else {})
     _show(ask(control_socket, request), output)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from speaker.bfd import BfdStatus
 from speaker.cluster import Cluster
 from speaker.control import Command
+from speaker.daemon.fabric_answers import fabric_answer, learned_answer
+from speaker.daemon.fabric_member import FabricMember
 from speaker.daemon.session_words import Json, route_answers, session_answer
 from speaker.errors import UsageError
 from speaker.model.objects import Kind, ObjectRef
@@ -24,6 +26,7 @@ class Answers:
         advertised: gives what a peer has been sent.
         cluster: for its sources.
         reconciler: for what should be sent, and why not.
+        member: for what is learned; None when nothing is.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Answers:
         advertised: Callable[[str], Mapping[Prefix, Paths]],
         cluster: Cluster,
         reconciler: Reconciler,
+        member: FabricMember | None = None,
     ) -> None:
         self._node_name = node_name
         self._sessions = sessions
@@ -41,14 +45,20 @@ class Answers:
         self._advertised = advertised
         self._cluster = cluster
         self._reconciler = reconciler
+        self._member = member
 
     def commands(self) -> Mapping[str, Command]:
         """Each command of the control socket, by name."""
-        return {"status": self.status, "routes": self.routes, "explain": self.explain}
+        return {
+            "status": self.status,
+            "routes": self.routes,
+            "learned": self.learned,
+            "explain": self.explain,
+        }
 
     def status(self, _request: Mapping[str, object]) -> Json:
         """The node, its sources, its sessions and how much is excluded why."""
-        return {
+        answer = {
             "node": self._node_name,
             "in_sync": self._cluster.in_sync,
             "sources": [
@@ -62,6 +72,9 @@ class Answers:
                 reason.value: count for reason, count in self._reconciler.exclusion_counts().items() if count
             },
         }
+        if self._member is not None:
+            answer["fabric"] = fabric_answer(self._member.fabric, self._member.learning)
+        return answer
 
     def routes(self, request: Mapping[str, object]) -> Json:
         """What a peer, or every peer, should hear and whether its transport has taken it."""
@@ -74,9 +87,20 @@ class Answers:
                 route
                 for peer in peers
                 if wanted in (None, peer)
-                for route in route_answers(peer, self._reconciler.adj_rib_out(peer), self._advertised(peer))
+                for route in route_answers(peer, self._desired(peer), self._advertised(peer))
             ]
         }
+
+    def _desired(self, peer: str) -> Mapping[Prefix, Paths]:
+        if self._member is None:
+            return self._reconciler.adj_rib_out(peer)
+        return self._member.learning.desired(peer)
+
+    def learned(self, request: Mapping[str, object]) -> Json:
+        """What peers teach: the chosen paths, or every path to one prefix and what decided about it."""
+        if self._member is None:
+            raise UsageError("nothing is learned without --fabric or --import-routes")
+        return learned_answer(self._member.learning, request)
 
     def explain(self, request: Mapping[str, object]) -> Json:
         """What became of one object that asks for publication."""

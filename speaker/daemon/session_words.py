@@ -6,13 +6,14 @@ Knows the words; decides nothing, and knows no cluster.
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from speaker.bfd import BfdStatus
 from speaker.bgp import SessionEvent, SessionEventKind
 from speaker.log import escaped
 from speaker.model.peer import SessionFacts, SessionStatus
 from speaker.model.prefix import Prefix, sort_key
-from speaker.model.route import AdjRibOut, Paths
+from speaker.model.route import Paths, each_path
 
 Json = dict[str, object]
 
@@ -110,13 +111,16 @@ def _facts_answer(facts: SessionFacts) -> Json:
     }
 
 
-def route_answers(peer: str, desired: AdjRibOut, sent: Mapping[Prefix, Paths]) -> Iterator[Json]:
+def route_answers(peer: str, desired: Mapping[Prefix, Paths], sent: Mapping[Prefix, Paths]) -> Iterator[Json]:
     """The routes to a peer as `speaker routes` shows them, and whether its transport took them."""
     for prefix in sorted(desired, key=sort_key):
-        route = desired[prefix]
-        yield {
-            "peer": peer,
-            "prefix": str(prefix),
-            "next_hop": str(route.next_hop),
-            "sent": sent.get(prefix) == route,
-        }
+        paths, there = each_path(desired[prefix]), each_path(sent.get(prefix))
+        for number, route in enumerate(paths):
+            # A session without ADD-PATH carries the first alone, and without its Path Identifier.
+            taken = route in there or (not number and replace(route, path_id=0) in there)
+            yield {
+                "peer": peer,
+                "prefix": str(prefix),
+                "next_hop": str(route.next_hop),
+                "sent": taken,
+            }

@@ -17,6 +17,7 @@ from speaker.clock import Clock, SystemClock
 from speaker.cluster import Cluster, SourceHealth
 from speaker.control import ControlServer
 from speaker.daemon.answers import Answers
+from speaker.daemon.fabric_member import FabricMember
 from speaker.daemon.host import host_view
 from speaker.daemon.peering import Peering
 from speaker.daemon.readiness import readiness
@@ -64,7 +65,8 @@ class Speaker:
         self._settings = settings
         self._reread = reread
         self._clock = clock or SystemClock()
-        self._pinned = pin_sources(settings.peers(), settings.allowed_sources, None)
+        self._wanted = settings.peers()
+        self._pinned = pin_sources(self._wanted, settings.allowed_sources, None)
         self._established: dict[str, SessionFacts] = {}
         # Sessions that wait for their routes: nothing is sent to them before all is known.
         self._waiting: set[str] = set()
@@ -73,7 +75,10 @@ class Speaker:
         self._metrics = Metrics(node=settings.node_name)
         self._kernel = Kernel(on_change=self._host_changed)
         self._cluster = Cluster(
-            settings.cluster_config(), on_changes=self._cluster_changed, on_health=self._source_changed
+            settings.cluster_config(),
+            on_changes=self._cluster_changed,
+            on_health=self._source_changed,
+            on_leader=self._leads,
         )
         restart = settings.graceful_restart
         self._sessions = PeerSet(
@@ -86,6 +91,16 @@ class Speaker:
             holds_new_sessions=True,
         )
         self._peering = Peering(self._sessions)
+        self._member: FabricMember | None = None
+        if settings.learns:
+            self._member = FabricMember(
+                settings,
+                self._cluster,
+                self._sessions,
+                self._session_statuses,
+                clock=self._clock,
+                on_change=self._dirty.set,
+            )
         self._started_at = self._clock.monotonic()
         self._reconciler = Reconciler(settings.publication_policy(), self._host_view(None))
         self._reporter = Reporter(self._metrics, self._cluster.events)
@@ -96,6 +111,7 @@ class Speaker:
             self._sessions.advertised,
             self._cluster,
             self._reconciler,
+            self._member,
         )
         self._facts: HostFacts | None = None
 
@@ -107,7 +123,6 @@ class Speaker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_asked.set)
         self._set_peers()
-        self._kernel.set_peers({peer.name: peer.address for peer in self._pinned.peers})
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(part, name=name) for name, part in self._parts()]
             await self._stop_asked.wait()
@@ -123,6 +138,8 @@ class Speaker:
         yield "cluster", self._cluster.run()
         yield "reconcile", self._reconcile()
         yield "reporter", self._reporter.run()
+        if self._member is not None:
+            yield from self._member.parts()
         settings = self._settings
         if settings.password_file is not None and self._reread is not None:
             yield "password", self._watch_password(settings.password_file, self._reread)
@@ -153,6 +170,8 @@ class Speaker:
             drain_seconds=self._settings.drain_seconds,
             reason=stop.reason,
         )
+        if self._member is not None and not stop.graceful_restart:
+            await self._member.flush()
         self._reporter.flush()
         _log.info("stopped", extra={"reason": stop.reason})
 
@@ -160,10 +179,11 @@ class Speaker:
 
     async def _reconcile(self) -> None:
         await self._kernel.wait_ready()
-        if self._settings.graceful_restart is not None:
+        if self._settings.graceful_restart is not None and not self._settings.fabric:
             # Peers keep the routes of before while they wait for our End-of-RIB, which waits for `release`.
             self._peering.start()
         await self._cluster.wait_in_sync()
+        self._follow_fabric()
         await self._settle()
         self._sessions.release()
         self._peering.start()
@@ -182,13 +202,35 @@ class Speaker:
         A session that was established before has then all that it should hear.
         """
         waiting, self._waiting = self._waiting, set()
-        while not self._reconciler.is_complete or self._reconciler.has_changes:
+        while self._has_work:
             await self._recompute()
             await self._hand_over()
+            if self._member is not None:
+                await self._member.settle()
         self._reporter.settled()
         # One that was established anew meanwhile waits for the next turn.
         for peer in waiting - self._waiting:
             self._sessions.routes_complete(peer)
+        if self._follow_fabric():
+            self._dirty.set()
+
+    @property
+    def _has_work(self) -> bool:
+        reconciler, member = self._reconciler, self._member
+        own = not reconciler.is_complete or reconciler.has_changes
+        return own or (member is not None and member.has_work)
+
+    def _follow_fabric(self) -> bool:
+        """Take over the peers that the cluster asks for; returns whether they are others than before."""
+        if self._member is None or self._stop_asked.is_set():
+            return False
+        wanted = self._member.peers(self._settings.peers())
+        self._member.listen(self._settings.listen_addresses)
+        if wanted == self._wanted:
+            return False
+        self._wanted = wanted
+        self._pin()
+        return True
 
     async def _recompute(self) -> None:
         started = self._clock.monotonic()
@@ -212,7 +254,10 @@ class Speaker:
         while reconciler.has_changes and reconciler.is_complete:
             changes = reconciler.take_changes(CHANGES_PER_SLICE)
             for peer, routes in changes.items():
-                self._sessions.update(peer, routes)
+                if self._member is None:
+                    self._sessions.update(peer, routes)
+                else:
+                    self._member.own(peer, routes)
             self._reporter.routes_changed(changes)
             await asyncio.sleep(0)
 
@@ -220,7 +265,13 @@ class Speaker:
 
     def _cluster_changed(self, changes: Sequence[Change]) -> None:
         self._reconciler.apply(changes)
+        if self._member is not None:
+            self._member.apply(changes)
         self._dirty.set()
+
+    def _leads(self, held: bool) -> None:  # noqa: FBT001 # a fact, not a switch
+        if self._member is not None:
+            self._member.leads(held)
 
     def _source_changed(self, health: SourceHealth) -> None:
         self._reporter.source_changed(health)
@@ -235,7 +286,14 @@ class Speaker:
             self._set_peers()
         self._host_is_now()
 
+    def _pin(self) -> None:
+        """Begin to have the wanted peers."""
+        self._pinned = pin_sources(self._wanted, self._settings.allowed_sources, self._facts)
+        self._set_peers()
+        self._host_is_now()
+
     def _set_peers(self) -> None:
+        self._kernel.set_peers({peer.name: peer.address for peer in self._pinned.peers})
         self._peering.set_peers(self._pinned.usable, self._settings.ranges())
 
     async def _watch_password(self, path: str, reread: Callable[[], Settings]) -> None:
@@ -251,13 +309,16 @@ class Speaker:
                 _log.error("password is not taken over", extra={"reason": str(error)})
                 continue
             _log.info("password is taken over", extra={"path": path})
-            self._pinned = pin_sources(self._settings.peers(), self._settings.allowed_sources, self._facts)
-            self._set_peers()
-            self._host_is_now()
+            if not self._follow_fabric():
+                self._wanted = (*self._settings.peers(), *self._wanted[len(self._settings.peers()) :])
+                self._pin()
 
     def _session_event(self, event: SessionEvent) -> None:
         self._reporter.session_event(event)
         self._peering.session_event(event)
+        if self._member is not None:
+            self._member.session_event(event)
+            self._dirty.set()
         if event.kind is SessionEventKind.ESTABLISHED and event.facts is not None:
             self._waiting.add(event.peer)
             self._established[event.peer] = event.facts
@@ -267,7 +328,10 @@ class Speaker:
             self._host_is_now()
 
     def _host_is_now(self) -> None:
-        self._reconciler.set_host(self._host_view(self._facts))
+        host = self._host_view(self._facts)
+        self._reconciler.set_host(host)
+        if self._member is not None:
+            self._member.set_host(host)
         self._dirty.set()
 
     def _host_view(self, facts: HostFacts | None) -> HostView:

@@ -83,7 +83,8 @@ def test_no_arguments_show_the_help_as_bad_usage(capsys: pytest.CaptureFixture[s
 
 def test_flags_without_a_command_mean_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_status(["--neighbor-address=10.0.0.1"]) == 2
-    assert "missing required flags: --node-name or NODE_NAME, --neighbor-as, --cluster-as" in capsys.readouterr().err
+    wanted = "missing required flags: --node-name or NODE_NAME, --neighbor-as, --cluster-as"
+    assert wanted in capsys.readouterr().err
 
 
 def test_several_problems_stand_under_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
