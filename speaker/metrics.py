@@ -136,6 +136,31 @@ METRICS: tuple[MetricDefinition, ...] = (
         "How many times the BFD session to the peer has gone down since it began.",
     ),
     MetricDefinition(
+        "route_speaker_learned_prefixes",
+        MetricType.GAUGE,
+        (),
+        "Prefixes with a path in use that a peer has taught. Absent when nothing is learned.",
+    ),
+    MetricDefinition(
+        "route_speaker_kernel_routes",
+        MetricType.GAUGE,
+        ("state",),
+        "Learned routes and blackholes: wanted, installed in the kernel just so, conflict (another program's "
+        "route is there), refused (by the kernel or for want of a next hop). Absent when nothing is learned.",
+    ),
+    MetricDefinition(
+        "route_speaker_fabric_settled",
+        MetricType.GAUGE,
+        (),
+        "1 while every session of the fabric's design is established and has told all it knows, else 0.",
+    ),
+    MetricDefinition(
+        "route_speaker_fabric_retiring_sessions",
+        MetricType.GAUGE,
+        (),
+        "Sessions of an earlier design that go on until the new one carries everything.",
+    ),
+    MetricDefinition(
         "route_speaker_exclusions",
         MetricType.GAUGE,
         ("reason",),
@@ -269,6 +294,20 @@ class Metrics:
         self._values.samples |= {
             "route_speaker_bfd_up": {(name,): float(up) for name, (up, _) in sessions.items()},
             "route_speaker_bfd_flaps_total": {(name,): flaps for name, (_, flaps) in sessions.items()},
+        }
+
+    def record_learning(self, *, learned: int, kernel: Mapping[str, int]) -> None:
+        """Record how many prefixes are learned, and by state how many of their routes the kernel has."""
+        self._values.samples |= {
+            "route_speaker_learned_prefixes": {(): learned},
+            "route_speaker_kernel_routes": {(state,): count for state, count in kernel.items()},
+        }
+
+    def record_fabric(self, *, settled: bool, retiring: int) -> None:
+        """Record how far the fabric is on its way to the design."""
+        self._values.samples |= {
+            "route_speaker_fabric_settled": {(): float(settled)},
+            "route_speaker_fabric_retiring_sessions": {(): retiring},
         }
 
     def count_changes(self, peer: str, *, advertised: int, withdrawn: int) -> None:

@@ -136,6 +136,7 @@ def subnet(
     annotations: Mapping[str, str] | None = None,
     vpc: str = "ovn-cluster",
     ready: bool = True,
+    gateway_nodes: Iterable[str] = (),
     created_at: float = 0.0,
 ) -> SubnetView:
     return SubnetView(
@@ -143,6 +144,7 @@ def subnet(
         cidrs=tuple(ip_network(text) for text in cidrs),
         vpc=vpc,
         ready=ready,
+        gateway_nodes=tuple(gateway_nodes),
     )
 
 

@@ -51,27 +51,30 @@ class AdjRibIn:
         """Whether any route of the family is stale."""
         return bool(self._stale[family])
 
-    def apply(self, update: UpdateMessage) -> bool:
+    def apply(self, update: UpdateMessage) -> tuple[Route, ...]:
         """Takes in an UPDATE; "withdrawn" first, since it may name what the same one advertises.
 
         Returns:
-            Whether everything could be kept.
+            The advertised routes that are kept.
         """
         for path in update.withdrawn:
             self._drop(path)
-        whole = True
+        refused: set[PrefixPath] = set()
         for route in update.advertised:
             path = PrefixPath(route.prefix, route.path_id)
             family = family_of(route.prefix)
             if path not in self._routes:
                 # What is stale gives way to what is new: a peer that restarts has not sent too much.
                 if len(self._routes) - self.stale >= self.limit:
-                    whole = False
+                    refused.add(path)
                     continue
                 self._counts[family] += 1
             self._routes[path] = route
             self._stale[family].discard(path)
-        return whole
+        if not refused:
+            return update.advertised
+        kept = (route for route in update.advertised if (route.prefix, route.path_id) not in refused)
+        return tuple(kept)
 
     def _drop(self, path: PrefixPath) -> None:
         if self._routes.pop(path, None) is not None:

@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from speaker.bgp.packing import Withdrawal, is_multiprotocol, wire_path_id
 from speaker.model.prefix import Family, Prefix, family_of
-from speaker.model.route import Paths, Route
+from speaker.model.route import Paths, Route, each_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,12 @@ class AdjRibOut:
         self._marks = [mark for mark in self._marks if mark.family is not family]
         self._marks.append(_Mark(len(self._dirty), family))
 
+    def repeat(self, chosen: Callable[[Route], bool]) -> None:
+        """Sends chosen routes again even if the peer has heard them: they are written otherwise now."""
+        for prefix, paths in self._desired.items():
+            if any(map(chosen, each_path(paths))):
+                self._dirty[prefix] = True
+
     def take(self, limit: int) -> Changes:
         """At most `limit` prefixes' changes, oldest first; each must be committed or the session ended."""
         if self._initial_waits:
@@ -213,13 +219,6 @@ class AdjRibOut:
             if paths is not None:
                 self._sent[prefix] = paths
             self._counts[family_of(prefix)] += _number(paths) - _number(before)
-
-
-def each_path(paths: Paths | None) -> tuple[Route, ...]:
-    """The paths one by one."""
-    if paths is None:
-        return ()
-    return (paths,) if isinstance(paths, Route) else paths
 
 
 def _number(paths: Paths | None) -> int:

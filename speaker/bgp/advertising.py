@@ -3,14 +3,16 @@
 Knows what was negotiated and what was released. Must not know connections or states.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from speaker.bgp.adj_rib_out import AdjRibOut, Changes
 from speaker.bgp.messages import RefreshSubtype, pack_route_refresh
 from speaker.bgp.negotiation import Negotiated
-from speaker.bgp.packing import fits, pack_end_of_rib, pack_routes, pack_withdrawals
+from speaker.bgp.packing import PackingContext, fits, pack_end_of_rib, pack_routes, pack_withdrawals
 from speaker.bgp.transport import Slice
+from speaker.model.peer import Peer
 from speaker.model.prefix import Family
 from speaker.model.route import Route
 
@@ -23,40 +25,63 @@ class Advertiser:
 
     Args:
         released: whether UPDATEs and End-of-RIB may flow: the cluster is in sync.
+        holds_end: whether End-of-RIB waits, while UPDATEs flow: a route reflector that has started has
+            not heard all of its clients yet.
     """
 
-    def __init__(self, *, released: bool) -> None:
+    def __init__(self, *, released: bool, holds_end: Callable[[], bool] = lambda: False) -> None:
         self.rib = AdjRibOut()
         self.released = released
+        self._holds_end = holds_end
+        # The first advertisement is complete, and its end has not been told.
+        self._end_is_owed = False
         self._negotiated: Negotiated | None = None
+        self._packing: PackingContext | None = None
 
-    def begin(self, negotiated: Negotiated) -> None:
-        """A session is established."""
+    def begin(self, negotiated: Negotiated, peer: Peer) -> None:
+        """A session is established with a peer whose configuration may have changed since the OPENs."""
         self._negotiated = negotiated
+        context = replace(negotiated.packing.attributes, remove_private_asns=peer.remove_private_asns)
+        self._packing = replace(negotiated.packing, attributes=context)
+        self._end_is_owed = False
         self.rib.begin(partial(_can_send, negotiated), negotiated.packing.add_path)
+
+    def remove_private_asns(self, removed: bool) -> None:  # noqa: FBT001 -- a setting and its value
+        """Private AS numbers are left out from now on, or no more; what was sent is sent again."""
+        packing = self._packing
+        if packing is None or packing.attributes.remove_private_asns == removed:
+            return
+        self._packing = replace(packing, attributes=replace(packing.attributes, remove_private_asns=removed))
+        self.rib.repeat(_was_learned)
 
     def end(self) -> None:
         """The session is gone."""
-        self._negotiated = None
+        self._negotiated = self._packing = None
         self.rib.end()
 
     def next_slice(self) -> Slice | None:
         """The next UPDATEs; End-of-RIB of each family follows the complete first advertisement."""
-        negotiated = self._negotiated
-        if negotiated is None or not self.released or not self.rib.has_work:
+        negotiated, packing = self._negotiated, self._packing
+        if negotiated is None or packing is None or not self.released or not self._has_work:
             return None
         changes = self.rib.take(_PREFIXES_PER_SLICE)
         parts = [
             *self._refresh_marks(RefreshSubtype.BEGIN, changes.refresh_begins),
-            *pack_withdrawals(negotiated.packing, changes.withdrawn),
-            *pack_routes(negotiated.packing, changes.advertised),
+            *pack_withdrawals(packing, changes.withdrawn),
+            *pack_routes(packing, changes.advertised),
         ]
-        if changes.initial_done:
+        self._end_is_owed |= changes.initial_done
+        if self._end_is_owed and not self._holds_end():
+            self._end_is_owed = False
             # RFC 4724 §2: the marker helps convergence in general, so it does not depend on whether
             # graceful restart was negotiated.
             parts += [pack_end_of_rib(family) for family in sorted(negotiated.facts.families)]
         parts += self._refresh_marks(RefreshSubtype.END, changes.refresh_ends)
         return Slice(b"".join(parts), partial(self._taken, negotiated, changes))
+
+    @property
+    def _has_work(self) -> bool:
+        return self.rib.has_work or (self._end_is_owed and not self._holds_end())
 
     def _refresh_marks(self, subtype: RefreshSubtype, families: Iterable[Family]) -> list[bytes]:
         """Where a refresh begins and ends, for a peer that knows such marks (RFC 7313 §4)."""
@@ -72,3 +97,7 @@ class Advertiser:
 
 def _can_send(negotiated: Negotiated, route: Route) -> bool:
     return negotiated.can_carry(route) and fits(negotiated.packing, route)
+
+
+def _was_learned(route: Route) -> bool:
+    return route.attributes.learned is not None

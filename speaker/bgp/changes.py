@@ -62,10 +62,18 @@ EFFECTS: Mapping[str, Effect] = {
 }
 """Each setting of `Peer`, by its name."""
 
+BETWEEN_NODES: Mapping[str, Effect] = {"asn": Effect.RESTART, "local_asn": Effect.RESTART}
+"""What is otherwise where the peer is a Node of the cluster, before and after.
+
+Both ends belong to one administration and change together, so that what was learned over the old AS numbers
+stays true until it is heard over the new ones.
+"""
+
 _ORDER = tuple(Effect)
 
 
 def effect(old: Peer, new: Peer) -> Effect:
     """What the change from `old` to `new` does to the session."""
+    effects = {**EFFECTS, **BETWEEN_NODES} if old.node and new.node else EFFECTS
     changed = [each.name for each in fields(Peer) if getattr(old, each.name) != getattr(new, each.name)]
-    return max((EFFECTS[name] for name in changed), key=_ORDER.index, default=Effect.LIVE)
+    return max((effects[name] for name in changed), key=_ORDER.index, default=Effect.LIVE)

@@ -3,15 +3,16 @@
 Prefixes outside of MP_REACH_NLRI and MP_UNREACH_NLRI are read by hand, since most of them stand there and
 one codec object for each costs more than all the rest. Writing them is `packing`'s.
 
-Supported standards: RFC 4271 §4.3, RFC 1997 (communities), RFC 4360 (extended communities), RFC 4456 §8
-(loops through route reflectors), RFC 4724 §2 (End-of-RIB), RFC 4760 (multiprotocol), RFC 6793 (4-octet AS
-numbers), RFC 7606 (with `screening`), RFC 7911 (paths),
-RFC 8092 (large communities), RFC 8950 (IPv4 over IPv6 next hops), RFC 9234 §5 (OTC).
+Supported standards: RFC 4271 §4.3 and §5.1, RFC 1997 (communities), RFC 4360 (extended communities), RFC 4456
+§8 (loops through route reflectors), RFC 4724 §2 (End-of-RIB), RFC 4760 (multiprotocol), RFC 6793 (4-octet AS
+numbers), RFC 7606 (with `screening`), RFC 7911 (paths), RFC 8092 (large communities), RFC 8950 (IPv4 over
+IPv6 next hops), RFC 9234 §5 (OTC).
 """
 
 # ruff: noqa: ANN401 -- exabgp ships no types; its objects go no further than the codec.
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -27,14 +28,25 @@ from speaker.bgp.messages import (
     ProtocolError,
     UpdateMessage,
 )
-from speaker.bgp.screening import screen
+from speaker.bgp.passing_on import (
+    attribute,
+    attributes_to_send,
+    kind_of,
+    learned_from,
+    occurrences,
+    path_to_send,
+)
+from speaker.bgp.screening import Screened, screen
 from speaker.model.peer import Peer, Role
 from speaker.model.prefix import Address, Family, Prefix
-from speaker.model.route import PathAttributes, PrefixPath, Route
+from speaker.model.route import Origin, PathAttributes, PrefixPath, Route
 
 _CODE = exabgp.Attribute.CODE
 _ONLY_TO_CUSTOMER = 35
 _PATH_ID = struct.Struct("!L")
+
+# Of each session so many attributes are remembered, none of them longer than that.
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 256, 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +55,14 @@ class AttributeContext:
 
     Attributes:
         only_to_customer: routes without OTC get one with our AS number (RFC 9234 §5).
+        remove_private_asns: private AS numbers of others are left out of AS_PATH toward an external peer.
     """
 
     local_asn: int
     ibgp: bool
     four_octet_as: bool
     only_to_customer: bool = False
+    remove_private_asns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,36 +83,59 @@ def pack_attributes(context: AttributeContext, attributes: PathAttributes, next_
         attributes: what the publication asks for.
         next_hop: for NEXT_HOP (RFC 4271 §5.1.3); None when MP_REACH_NLRI carries it.
     """
-    # RFC 4271 §5.1.2: the local AS stands in AS_PATH toward external peers only.
-    sequence = [exabgp.ASN(context.local_asn)] * (0 if context.ibgp else 1 + attributes.as_path_prepend)
-    path = exabgp.ASPath([exabgp.SEQUENCE(sequence)] if sequence else [])
-    wanted = [exabgp.Origin(exabgp.Origin.IGP), path]
-    if next_hop is not None:
-        wanted.append(exabgp.NextHop(str(next_hop)))
-    if attributes.med is not None:
-        wanted.append(exabgp.MED(attributes.med))
-    if context.ibgp:
-        # "It SHALL NOT be included in UPDATE messages to external peers" (RFC 4271 §5.1.5)
-        preference = attributes.local_preference
-        wanted.append(exabgp.LocalPreference(100 if preference is None else preference))
-    if attributes.communities:
-        standard = [exabgp.Community(struct.pack("!L", value)) for value in attributes.communities]
-        wanted.append(exabgp.Communities(standard))
-    if attributes.extended_communities:
-        extended = [exabgp.ExtendedCommunity(v.to_bytes(8)) for v in attributes.extended_communities]
-        wanted.append(exabgp.ExtendedCommunities(extended))
-    if attributes.large_communities:
-        large = [exabgp.LargeCommunity(struct.pack("!LLL", *v)) for v in attributes.large_communities]
-        wanted.append(exabgp.LargeCommunities(large))
     wire = _Wire(context.four_octet_as)
-    packed = b"".join(attribute.pack(wire) for attribute in wanted)
+    wanted = [*_base_attributes(context, attributes, next_hop), *_communities(attributes)]
+    packed: list[bytes] = [each.pack(wire) for each in wanted]
+    learned = attributes.learned
+    if learned is not None:
+        packed += attributes_to_send(learned, outside=not context.ibgp, four_octet_as=context.four_octet_as)
     marker = attributes.only_to_customer
     if marker is None and context.only_to_customer:
         marker = context.local_asn
-    if marker is None:
-        return packed
-    # Optional, transitive, four octets (RFC 9234 §5).
-    return packed + struct.pack("!BBBL", 0xC0, _ONLY_TO_CUSTOMER, 4, marker)
+    if marker is not None:
+        # Optional, transitive, four octets (RFC 9234 §5).
+        packed.append(attribute(0xC0, _ONLY_TO_CUSTOMER, struct.pack("!L", marker)))
+    # "The sender of an UPDATE message SHOULD order path attributes [...] in ascending order" (RFC 4271 §5)
+    packed.sort(key=kind_of)
+    return b"".join(packed)
+
+
+def _base_attributes(
+    context: AttributeContext, attributes: PathAttributes, next_hop: Address | None
+) -> Iterator[Any]:
+    """ORIGIN to LOCAL_PREF."""
+    learned = attributes.learned
+    yield exabgp.Origin(Origin.IGP if learned is None else learned.origin)
+    # RFC 4271 §5.1.2: the local AS is prepended toward external peers only.
+    prepended = (context.local_asn,) * (0 if context.ibgp else 1 + attributes.as_path_prepend)
+    yield path_to_send(
+        learned, prepended, outside=not context.ibgp, without_private=context.remove_private_asns
+    )
+    if next_hop is not None:
+        yield exabgp.NextHop(str(next_hop))
+    # "MUST NOT be propagated to other neighboring ASes" (RFC 4271 §5.1.4), when it came from one.
+    foreign = learned is not None and not context.ibgp and attributes.med == learned.med
+    if attributes.med is not None and not foreign:
+        yield exabgp.MED(attributes.med)
+    if context.ibgp:
+        # "It SHALL NOT be included in UPDATE messages to external peers" (RFC 4271 §5.1.5)
+        preference = attributes.local_preference
+        yield exabgp.LocalPreference(100 if preference is None else preference)
+
+
+def _communities(attributes: PathAttributes) -> Iterator[Any]:
+    if attributes.communities:
+        yield exabgp.Communities(
+            [exabgp.Community(struct.pack("!L", value)) for value in attributes.communities]
+        )
+    if attributes.extended_communities:
+        yield exabgp.ExtendedCommunities(
+            [exabgp.ExtendedCommunity(value.to_bytes(8)) for value in attributes.extended_communities]
+        )
+    if attributes.large_communities:
+        yield exabgp.LargeCommunities(
+            [exabgp.LargeCommunity(struct.pack("!LLL", *value)) for value in attributes.large_communities]
+        )
 
 
 class _ReceivedPaths:
@@ -110,6 +147,14 @@ class _ReceivedPaths:
     def receive(self, afi: Any, safi: Any) -> bool:
         """Whether NLRI of this family come with a Path Identifier."""
         return (afi, safi) in self._pairs
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What the attributes of an UPDATE say; without `attributes` its routes must not be used."""
+
+    attributes: PathAttributes | None
+    next_hop: Address | None
 
 
 class UpdateDecoder:
@@ -124,7 +169,6 @@ class UpdateDecoder:
         self._peer = peer
         # RFC 9234 §4: roles are of external sessions.
         self._role = None if peer.is_ibgp else peer.role
-        self._router_id = str(peer.router_id)
         self._negotiated = exabgp.Negotiated({"capability": {"aigp": None}})
         self._negotiated.sent(exabgp_open(peer))
         self._negotiated.received(exabgp.Open.unpack_message(received_open))
@@ -134,29 +178,57 @@ class UpdateDecoder:
         paths = add_path_receive(peer, unpack_open(received_open))
         self._negotiated.addpath = _ReceivedPaths(paths)
         self._ipv4_paths = Family.IPV4 in paths
+        self._recent: dict[tuple[bytes, tuple[bytes, ...]], _Values] = {}
 
-    def unpack_update(self, body: bytes) -> UpdateMessage:
+    def unpack_update(self, body: bytes, peer: Peer | None = None) -> UpdateMessage:
         """The UPDATE in `body` (without the header).
+
+        Args:
+            body: what follows the header.
+            peer: the configuration now, where some of it (our CLUSTER_ID) may have changed meanwhile.
 
         Raises:
             ProtocolError: with code 3, where RFC 7606 asks for a session reset.
         """
+        if peer is not None and peer is not self._peer:
+            self._peer = peer
+            self._recent.clear()
         with exabgp.decoding("an UPDATE", ErrorCode.UPDATE_MESSAGE):
             withdrawn, packed, announced = exabgp.Update.split(body)
             screened = screen(packed, ibgp=self._peer.is_ibgp, four_octet_as=bool(self._negotiated.asn4))
-            attributes = exabgp.Attributes.unpack(screened.packed, exabgp.Direction.IN, self._negotiated)
-            reach = attributes.pop(_CODE.MP_REACH_NLRI, None)
-            unreach = attributes.pop(_CODE.MP_UNREACH_NLRI, None)
+            reach, unreach = self._multiprotocol(screened.multiprotocol)
             gone = (*_ipv4_prefixes(withdrawn, self._ipv4_paths), *_mp_prefixes(unreach))
             if screened.only_unreachable and not (gone or announced):
                 return UpdateMessage(end_of_rib=_end_of_rib(unreach))
+            values = _Values(None, None) if not announced and reach is None else self._values(screened)
             offers = (
-                (_ipv4_prefixes(announced, self._ipv4_paths), _address(attributes.get(_CODE.NEXT_HOP))),
+                (_ipv4_prefixes(announced, self._ipv4_paths), values.next_hop),
                 (_mp_prefixes(reach), _mp_next_hop(reach)),
             )
-            return self._update(
-                None if screened.withdraw else self._path_attributes(attributes), offers, gone
-            )
+            return self._update(None if screened.withdraw else values.attributes, offers, gone)
+
+    def _multiprotocol(self, packed: bytes) -> tuple[Any, Any]:
+        """MP_REACH_NLRI and MP_UNREACH_NLRI."""
+        if not packed:
+            return None, None
+        attributes = exabgp.Attributes.unpack(packed, exabgp.Direction.IN, self._negotiated)
+        return attributes.get(_CODE.MP_REACH_NLRI), attributes.get(_CODE.MP_UNREACH_NLRI)
+
+    def _values(self, screened: Screened) -> _Values:
+        """What the attributes say; the same ones again, which is the most frequent case, cost nothing."""
+        key = (screened.packed, screened.passed_along)
+        known = self._recent.get(key)
+        if known is not None:
+            return known
+        attributes = exabgp.Attributes.unpack(screened.packed, exabgp.Direction.IN, self._negotiated)
+        values = _Values(
+            self._path_attributes(attributes, screened.passed_along), _address(attributes.get(_CODE.NEXT_HOP))
+        )
+        if len(screened.packed) + sum(map(len, screened.passed_along)) <= _LONGEST_REMEMBERED:
+            if len(self._recent) >= _MOST_REMEMBERED:
+                self._recent.clear()
+            self._recent[key] = values
+        return values
 
     def _update(
         self,
@@ -173,7 +245,7 @@ class UpdateDecoder:
                 routes += [Route(path.prefix, next_hop, values, path.path_id) for path in paths]
         return UpdateMessage(advertised=tuple(routes), withdrawn=gone)
 
-    def _path_attributes(self, attributes: Any) -> PathAttributes | None:
+    def _path_attributes(self, attributes: Any, passed_along: tuple[bytes, ...]) -> PathAttributes | None:
         """The attributes as our values; None when the routes must not be used.
 
         RFC 7606 §3 (d): a well-known mandatory attribute that is missing is treat-as-withdraw.
@@ -189,7 +261,7 @@ class UpdateDecoder:
         only_to_customer = None if marker is None else int.from_bytes(marker.data)
         if self._leaks(only_to_customer):
             return None
-        med, preference = attributes.get(_CODE.MED), attributes.get(_CODE.LOCAL_PREF)
+        learned, preference = learned_from(attributes, passed_along), attributes.get(_CODE.LOCAL_PREF)
         communities = attributes.get(_CODE.COMMUNITY, ())
         large = attributes.get(_CODE.LARGE_COMMUNITY, ())
         extended = attributes.get(_CODE.EXTENDED_COMMUNITY, ())
@@ -197,9 +269,10 @@ class UpdateDecoder:
             communities=tuple(sorted({int.from_bytes(c.community) for c in communities})),
             large_communities=tuple(sorted({struct.unpack("!LLL", c.large_community) for c in large})),
             extended_communities=tuple(sorted({int.from_bytes(c.community) for c in extended})),
-            med=None if med is None else int(med.med),
+            med=learned.med,
             local_preference=None if preference is None else int(preference.localpref),
             only_to_customer=self._marked(only_to_customer),
+            learned=learned,
         )
 
     def _loops(self, attributes: Any) -> bool:
@@ -207,15 +280,17 @@ class UpdateDecoder:
 
         RFC 4271 §9.1.2: "If the AS_PATH attribute of a BGP route contains an AS loop, the BGP route
         should be excluded from the Phase 2 decision function." RFC 4456 §8: the same for our own
-        identifier as ORIGINATOR_ID, or in CLUSTER_LIST.
+        identifier as ORIGINATOR_ID, or our CLUSTER_ID, which is that identifier unless configured (§7), in
+        CLUSTER_LIST.
         """
-        path = attributes.get(_CODE.AS_PATH)
-        if path is not None and any(self._peer.local_asn in segment for segment in path.aspath):
+        peer = self._peer
+        if occurrences(peer.local_asn, attributes) > peer.allowed_local_asns:
             return True
         originator, clusters = attributes.get(_CODE.ORIGINATOR_ID), attributes.get(_CODE.CLUSTER_LIST)
-        if originator is not None and str(originator) == self._router_id:
+        if originator is not None and originator.ton() == peer.router_id.packed:
             return True
-        return clusters is not None and any(str(each) == self._router_id for each in clusters.clusters)
+        ours = (peer.cluster_id or peer.router_id).packed
+        return clusters is not None and any(each.ton() == ours for each in clusters.clusters)
 
     def _leaks(self, only_to_customer: int | None) -> bool:
         """Whether the route was not for us: RFC 9234 §5, the first two rules for what is received."""

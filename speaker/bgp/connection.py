@@ -64,6 +64,10 @@ class Owner(Protocol):
     peer: Peer
     served: int
 
+    @property
+    def connect_retry_seconds(self) -> float:
+        """How long an attempt to connect, or the pause after it, may take now."""
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` until it ends or is cancelled; its exceptions end the process."""
 
@@ -162,12 +166,6 @@ class Connection:
         self._adopt(sock)
         self.handle(Occurrence(event=Event.TCP_CONNECTION_CONFIRMED))
 
-    def reconfigure(self) -> None:
-        """Takes over from the peer's configuration what needs no new session."""
-        self._fsm.passive = self._peer.passive
-        self._fsm.keepalive_seconds = self._peer.keepalive_seconds
-        self._fsm.connect_retry_seconds = self._peer.connect_retry_seconds
-
     def kick(self) -> None:
         """Says that there may be UPDATEs to write."""
         if self._transport is not None:
@@ -193,6 +191,10 @@ class Connection:
     def _transition(self, occurrence: Occurrence) -> None:
         old = self._fsm.state
         reason = occurrence.reason or plain_reason(occurrence.event, old, self._peer)
+        # What needs no new session may have changed since the last transition.
+        self._fsm.passive = self._peer.passive
+        self._fsm.keepalive_seconds = self._peer.keepalive_seconds
+        self._fsm.connect_retry_seconds = self._owner.connect_retry_seconds
         actions = self._fsm.handle(occurrence)
         ending = None
         if machine.Disconnect() in actions:
@@ -368,7 +370,7 @@ class Connection:
             self.handle(Occurrence(event=Event.UPDATE_MSG))
             return
         try:
-            update = self._decoder.unpack_update(body)
+            update = self._decoder.unpack_update(body, self._peer)
         except ProtocolError as error:
             self._reject(Event.UPDATE_MSG_ERR, error)
             return

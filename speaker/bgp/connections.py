@@ -82,11 +82,6 @@ class Connections:
         if self._main is not None and self._main.state is SessionState.ESTABLISHED:
             self._main.send(message)
 
-    def reconfigure(self) -> None:
-        """Takes over from the peer's configuration what needs no new session."""
-        for connection in filter(None, (self._main, self._rival)):
-            connection.reconfigure()
-
     def reset(self, occurrence: Occurrence) -> None:
         """Ends the session; the machine begins anew by itself."""
         if self._main is not None:
@@ -130,11 +125,7 @@ class Connections:
         return True
 
     def _connection(self, state: SessionState) -> Connection:
-        peer = self._owner.peer
         machine = Fsm(
-            passive=peer.passive,
-            keepalive_seconds=peer.keepalive_seconds,
-            connect_retry_seconds=peer.connect_retry_seconds,
             open_seconds=self._open_seconds,
             state=state,
             connect_retry_counter=0 if self._main is None else self._main.connect_retry_counter,

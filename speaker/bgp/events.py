@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from speaker.model.peer import SessionFacts, SessionState
+from speaker.model.prefix import Family
 from speaker.model.route import PrefixPath, Route
 
 
@@ -29,8 +30,13 @@ class SessionEvent:
         new: the state now.
         reason: one sentence for people, bounded and free of control characters, or "".
         facts: what was negotiated, with ESTABLISHED.
-        advertised: with UPDATE_RECEIVED, the routes it carries.
-        withdrawn: with UPDATE_RECEIVED, the paths it takes back.
+        advertised: with UPDATE_RECEIVED, the routes of it that are kept.
+        withdrawn: with UPDATE_RECEIVED, the paths that are gone; it counts before `advertised`. All that was
+            kept is told so once when it goes, whatever the cause: the peer's word; the end of a session
+            without graceful restart, just before CLOSED; the end of the restart time; a peer that is
+            removed. A speaker that stops for a restart of its own is the exception.
+        end_of_rib: with UPDATE_RECEIVED, the family of which the peer has said all (RFC 4724 §2); what was
+            stale of it has been told as withdrawn before.
     """
 
     peer: str
@@ -41,3 +47,4 @@ class SessionEvent:
     facts: SessionFacts | None = None
     advertised: tuple[Route, ...] = ()
     withdrawn: tuple[PrefixPath, ...] = ()
+    end_of_rib: Family | None = None

@@ -56,7 +56,7 @@ from exabgp.bgp.message.update.attribute import (
     NextHop,
     Origin,
 )
-from exabgp.bgp.message.update.attribute.aspath import SEQUENCE
+from exabgp.bgp.message.update.attribute.aspath import CONFED_SEQUENCE, CONFED_SET, SEQUENCE, SET
 from exabgp.bgp.message.update.attribute.community import (
     Communities,
     Community,
@@ -77,9 +77,12 @@ __all__ = [
     "AFI_SAFI",
     "ASN",
     "ASN4",
+    "CONFED_SEQUENCE",
+    "CONFED_SET",
     "MED",
     "SAFI",
     "SEQUENCE",
+    "SET",
     "ASPath",
     "AddPath",
     "Attribute",

@@ -122,6 +122,17 @@ class Listener:
             # sock_accept does not yield while connections wait.
             await asyncio.sleep(0)
 
+    def retire(self) -> None:
+        """Stops listening while `run` waits for connections: the port is free when this returns.
+
+        A closed socket that the event loop still watches would stand in the way of the next one, which
+        may get its number.
+        """
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock)
+        self.close()
+
     def close(self) -> None:
         """Stops listening."""
         for sock in self._sockets:

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from speaker.bgp.codec_update import AttributeContext, pack_attributes
 from speaker.bgp.messages import AFI_SAFI, HEADER, MAX_MESSAGE, MessageType, pack_message
+from speaker.bgp.passing_on import packed_length
 from speaker.model.prefix import Address, Family, Prefix, family_of
 from speaker.model.route import Route
 
@@ -104,6 +105,8 @@ def fits(context: PackingContext, route: Route) -> bool:
     """Whether one UPDATE can carry the route."""
     wanted = route.attributes
     words = len(wanted.communities) + 3 * len(wanted.large_communities) + 2 * len(wanted.extended_communities)
+    if wanted.learned is not None:
+        words += packed_length(wanted.learned) // 4
     if words < _SURELY_FIT:
         return True
     attributes, mp_size = _group_attributes(context, route)

@@ -11,11 +11,12 @@ from itertools import islice
 from typing import Any
 
 from speaker.bgp.events import SessionEvent
-from speaker.bgp.listener import Listener
+from speaker.bgp.listening import Listening
 from speaker.bgp.messages import Cease, ErrorCode, Notification, shutdown_communication
 from speaker.bgp.ranges import Ranges
-from speaker.bgp.session import Session, Surroundings
+from speaker.bgp.session import Session
 from speaker.bgp.sockopts import prepare
+from speaker.bgp.surroundings import IMPORT_LIMIT, Surroundings
 from speaker.model.peer import Password, Peer, PeerRange, SessionStatus
 from speaker.model.prefix import Address, Family, Prefix
 from speaker.model.route import PathAttributes, Paths, PrefixPath, Route
@@ -55,7 +56,9 @@ class PeerSet:
             restart time of it carries the R bit. None never sets it.
         forwarding_preserved: the F bit of each family; False when the node itself has just booted.
         open_socket: makes TCP sockets of a family, for dialling and listening.
-        received_limit: how many received prefixes are kept of a peer without a limit of its own.
+        received_limit: how many received prefixes are kept of a peer without a limit of its own whose routes
+            are not used.
+        import_limit: the same, of one whose routes are used.
         holds_new_sessions: each new session waits for `routes_complete` before it sends anything.
     """
 
@@ -69,6 +72,7 @@ class PeerSet:
         forwarding_preserved: bool = True,
         open_socket: Callable[[socket.AddressFamily], socket.socket] = tcp_socket,
         received_limit: int = 10_000,
+        import_limit: int = IMPORT_LIMIT,
         holds_new_sessions: bool = False,
     ) -> None:
         self._around = Surroundings(
@@ -78,25 +82,25 @@ class PeerSet:
             started_at=started_at,
             forwarding_preserved=forwarding_preserved,
             received_limit=received_limit,
+            import_limit=import_limit,
             holds_new_sessions=holds_new_sessions,
+            holds_end_of_rib=lambda: self._end_of_rib_held,
         )
-        self._listener = None
-        if listen_port is not None:
-            self._listener = Listener(
-                port=listen_port,
-                addresses=listen_addresses,
-                open_socket=open_socket,
-                on_connection=self._connection_accepted,
-            )
+        self._listening = Listening(
+            listen_port,
+            listen_addresses,
+            open_socket=open_socket,
+            on_connection=self._connection_accepted,
+            keys=self._keys,
+        )
         self._sessions: dict[str, Session] = {}
         self._ranges = Ranges(self._around)
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._started: set[str] = set()
         self._start_all = False
-        self._listens = False
-        self._listening: asyncio.Task[None] | None = None
         self._released = False
+        self._end_of_rib_held = False
         self._stopping = False
         self._stopped = asyncio.Event()
 
@@ -106,7 +110,8 @@ class PeerSet:
         """Adds, changes and removes peers, one at a time; the others do not notice.
 
         A changed peer keeps what it should hear. `changes.EFFECTS` says which changes its session survives;
-        over the others graceful restart keeps the routes, where it is negotiated and both ASes stay.
+        over the others graceful restart keeps the routes, where it is negotiated and both ASes stay, or
+        the peer is a Node of the cluster.
         """
         wanted = {peer.name: peer for peer in peers}
         for name in [name for name in self._sessions if name not in wanted]:
@@ -121,33 +126,48 @@ class PeerSet:
     def set_ranges(self, ranges: Sequence[PeerRange]) -> None:
         """Takes peers from these prefixes, without each being configured, and from no others any more."""
         for each in self._ranges.configured:
-            self._set_password(each.prefix, None)
+            self._listening.set_password(each.prefix, None)
         self._ranges.configure(ranges)
         for each in ranges:
-            self._set_password(each.prefix, each.template.password)
+            self._listening.set_password(each.prefix, each.template.password)
+
+    def listen(self, port: int | None, addresses: tuple[Address, ...] = ()) -> None:
+        """Listens there from now on and nowhere else; established sessions do not notice.
+
+        Args:
+            port: None listens nowhere.
+            addresses: none means every address of both families.
+
+        Raises:
+            HostError: the port cannot be had; the old one stays.
+        """
+        self._listening.change(port, addresses)
 
     def _add(self, peer: Peer) -> None:
         self._ranges.yield_to(peer)
         session = Session(peer, self._around, released=self._released)
         self._sessions[peer.name] = session
-        self._set_password(peer.address, peer.password)
+        self._listening.set_password(peer.address, peer.password)
         self._begin(session)
 
     def _change(self, session: Session, peer: Peer) -> None:
         if session.peer.address != peer.address:
-            self._set_password(session.peer.address, None)
+            self._listening.set_password(session.peer.address, None)
             self._ranges.yield_to(peer)
         # Before the session goes, so that the peer finds the new key when it comes back.
-        self._set_password(peer.address, peer.password)
+        self._listening.set_password(peer.address, peer.password)
         session.change(peer)
 
     def _remove(self, session: Session) -> None:
         session.stop(PEER_DECONFIGURED, "the peer was removed from the configuration")
-        self._set_password(session.peer.address, None)
+        self._listening.set_password(session.peer.address, None)
 
-    def _set_password(self, where: Address | Prefix, password: Password | None) -> None:
-        if self._listener is not None:
-            self._listener.set_password(where, password)
+    def _keys(self) -> Iterator[tuple[Address | Prefix, Password | None]]:
+        """What signs connections, of configured peers and of ranges."""
+        for session in self._sessions.values():
+            yield session.peer.address, session.peer.password
+        for each in self._ranges.configured:
+            yield each.prefix, each.template.password
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -157,22 +177,16 @@ class PeerSet:
         Raises:
             HostError: the listening port cannot be had.
         """
-        self._listens = True
         if peers is None:
             self._start_all = True
         else:
             self._started.update(peers)
-        if self._listener is not None:
-            self._listener.open()
-            for session in self._sessions.values():
-                self._set_password(session.peer.address, session.peer.password)
-            for each in self._ranges.configured:
-                self._set_password(each.prefix, each.template.password)
+        self._listening.open()
         self._begin_all()
 
     def _begin_all(self) -> None:
-        if self._listener is not None and self._tasks is not None and self._listens and not self._listening:
-            self._listening = self._spawn(self._listener.run())
+        if self._tasks is not None:
+            self._listening.begin(self._spawn)
         for session in self._sessions.values():
             self._begin(session)
 
@@ -200,9 +214,7 @@ class PeerSet:
                     task.cancel()
         finally:
             self._tasks = None
-            if self._listener is not None:
-                # A task that is cancelled before its first turn closes nothing.
-                self._listener.close()
+            self._listening.close()
 
     def _connection_accepted(self, sock: socket.socket, address: Address) -> bool:
         session = next((s for s in self._sessions.values() if same_host(s.peer.address, address)), None)
@@ -239,6 +251,17 @@ class PeerSet:
         self._released = True
         for session in self._all():
             session.release()
+
+    def hold_end_of_rib(self, held: bool) -> None:  # noqa: FBT001 -- a setting and its value
+        """While held, sessions say what they have to say and not that this was all.
+
+        RFC 4724 §4.1 has a restarting speaker wait for its peers' End-of-RIB; a route reflector that told
+        its own earlier would make its clients drop what it has not heard again yet.
+        """
+        self._end_of_rib_held = held
+        if not held:
+            for session in self._all():
+                session.end_may_follow()
 
     def routes_complete(self, peer: str) -> None:
         """All that the peer's new session should hear has been handed over (`holds_new_sessions`)."""
@@ -280,7 +303,7 @@ class PeerSet:
     @property
     def refused_connections(self) -> int:
         """How many incoming connections were closed at once: strangers', or unwelcome at that moment."""
-        return 0 if self._listener is None else self._listener.refused
+        return self._listening.refused
 
     # -- stopping ----------------------------------------------------------------------------------
 
@@ -289,7 +312,8 @@ class PeerSet:
 
         Args:
             graceful_restart: close without a NOTIFICATION toward peers that keep the routes meanwhile;
-                the others get Cease in any case. False withdraws everything first.
+                the others get Cease in any case. What was learned is not told as withdrawn. False withdraws
+                everything first.
             drain_seconds: with withdrawal, how long everything is advertised with GRACEFUL_SHUTDOWN
                 (RFC 8326) before.
             reason: told to the peers (RFC 9003).
@@ -301,9 +325,9 @@ class PeerSet:
         cease = Notification(ErrorCode.CEASE, Cease.ADMINISTRATIVE_SHUTDOWN, data)
         for session in self._all():
             silent = graceful_restart and session.facts is not None and session.facts.peer_graceful_restart
-            session.stop(None if silent else cease, reason or "the speaker stops")
-        if self._listening is not None:
-            self._listening.cancel()
+            # Until it is back, or somebody else is, the kernel goes on with what was learned.
+            session.stop(None if silent else cease, reason or "the speaker stops", returns=graceful_restart)
+        self._listening.stop()
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=_CLOSE_SECONDS)
         self._stopped.set()

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from speaker.bgp.messages import Cease, ErrorCode, Notification
-from speaker.bgp.session import Session, Surroundings
+from speaker.bgp.session import Session
+from speaker.bgp.surroundings import Surroundings
 from speaker.model.peer import Peer, PeerRange
 from speaker.model.prefix import Address
 from speaker.sockets import same_host

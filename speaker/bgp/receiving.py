@@ -14,6 +14,7 @@ from speaker.bgp.adj_rib_in import AdjRibIn
 from speaker.bgp.messages import RefreshSubtype, RouteRefresh, UpdateMessage
 from speaker.bgp.negotiation import Negotiated
 from speaker.model.prefix import Family
+from speaker.model.route import Route
 
 REFRESH_SECONDS = 360.0
 """How long a refresh may take before what is stale goes without its end having come (RFC 7313 §4)."""
@@ -90,8 +91,12 @@ class ReceivingSpeaker:
             self.rib.mark_stale(family)
             self._start(family, seconds, partial(self._restart_time_over, family, long_lived_seconds))
 
+    def silence(self) -> None:
+        """We restart ourselves: what was learned stays in use meanwhile, so nobody hears that it goes."""
+        self._on_change = _nobody_hears
+
     def close(self) -> None:
-        """No session will follow: forgets everything."""
+        """Forgets everything, also what is kept while the peer restarts."""
         self.end(kept=False)
         for family in Family:
             self._stop(family)
@@ -111,8 +116,8 @@ class ReceivingSpeaker:
 
     # -- what the peer says ----------------------------------------------------------------------------
 
-    def apply(self, update: UpdateMessage) -> bool:
-        """Takes in an UPDATE; returns whether everything could be kept."""
+    def apply(self, update: UpdateMessage) -> tuple[Route, ...]:
+        """Takes in an UPDATE; returns the routes of it that are kept."""
         if update.end_of_rib is not None and update.end_of_rib not in self._complete:
             self._complete.add(update.end_of_rib)
             if update.end_of_rib not in self._refreshing:
@@ -158,6 +163,10 @@ class ReceivingSpeaker:
         deadline = self._deadlines.pop(family, None)
         if deadline is not None:
             deadline.cancel()
+
+
+def _nobody_hears(_update: UpdateMessage) -> None:
+    """In place of the session."""
 
 
 def _preserved(negotiated: Negotiated, family: Family, *, long_lived: bool) -> bool:

@@ -69,8 +69,8 @@ class Record:
         self._emit(SessionEventKind.CLOSED, SessionState.ESTABLISHED, reason)
 
     def update_received(self, update: UpdateMessage) -> None:
-        """Routes came or went."""
-        if update.advertised or update.withdrawn:
+        """Routes came or went, or the peer has said all of a family."""
+        if update.advertised or update.withdrawn or update.end_of_rib is not None:
             self._on_event(
                 SessionEvent(
                     peer=self._name,
@@ -78,6 +78,7 @@ class Record:
                     new=self.state,
                     advertised=update.advertised,
                     withdrawn=update.withdrawn,
+                    end_of_rib=update.end_of_rib,
                 )
             )
 

@@ -1,10 +1,10 @@
 """Path attributes before the codec sees them: what is malformed, and what that means (RFC 7606).
 
 Only attributes that the speaker uses, and that are as they must be, go on to the codec: what it would say
-of the others must not end a session, since optional transitive attributes come from far away. Knows each
-attribute's flags and length. Must not know what the values mean.
+of the others must not end a session, since optional transitive attributes come from far away. Those are
+passed along unread. Knows each attribute's flags and length. Must not know what the values mean.
 
-Supported standards: RFC 4271 §6.3, RFC 6793 §6, RFC 7606 §3, §4 and §7, RFC 8092 §5, RFC 9234 §5.
+Supported standards: RFC 4271 §5 and §6.3, RFC 6793 §6, RFC 7606 §3, §4 and §7, RFC 8092 §5, RFC 9234 §5.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from speaker.bgp.messages import ErrorCode, Notification, ProtocolError
 
-_OPTIONAL, _TRANSITIVE, _EXTENDED = 0x80, 0x40, 0x10
-_AS_PATH, _AS4_PATH = 2, 17
+_OPTIONAL, _TRANSITIVE, _PARTIAL, _EXTENDED = 0x80, 0x40, 0x20, 0x10
+# "The lower-order four bits of the Attribute Flags octet are unused. They MUST be zero when sent" (§4.3)
+_USED_FLAGS = 0xF0
+_AS_PATH, _ATOMIC_AGGREGATE, _AGGREGATOR, _AS4_PATH, _AS4_AGGREGATOR = 2, 6, 7, 17, 18
 _MULTIPROTOCOL = frozenset({14, 15})
 _SEGMENT_TYPES = frozenset({1, 2, 3, 4})  # RFC 4271 §4.3, RFC 5065 §3
 
@@ -24,12 +26,16 @@ class Screened:
     """The attributes of one UPDATE.
 
     Attributes:
-        packed: those that are well-formed and used, ready for the codec.
+        packed: those that are well-formed and used, ready for the codec, without `multiprotocol`.
+        multiprotocol: MP_REACH_NLRI and MP_UNREACH_NLRI.
+        passed_along: those that go with the route unread, ready to be sent, ascending by type.
         withdraw: the routes must be treated as withdrawn (RFC 7606 §2).
         only_unreachable: there is nothing but MP_UNREACH_NLRI, so this may be an End-of-RIB.
     """
 
     packed: bytes
+    multiprotocol: bytes
+    passed_along: tuple[bytes, ...]
     withdraw: bool
     only_unreachable: bool
 
@@ -77,8 +83,19 @@ _RULES: Mapping[int, _Rule] = {
     35: _Rule(_OPTIONAL | _TRANSITIVE, _of(4)),  # ONLY_TO_CUSTOMER, RFC 9234 §5
 }
 
-# Well-known attributes that are known and not used: RFC 7606 §7.6 discards a malformed one.
-_KNOWN_UNUSED = frozenset({6})
+# What is known and goes along with the route, by its flags and lengths; a malformed one is discarded
+# (RFC 7606 §7.6 and §7.7, RFC 6793 §6).
+_GOES_ALONG: Mapping[int, tuple[int, int]] = {
+    _ATOMIC_AGGREGATE: (_TRANSITIVE, 0),
+    _AGGREGATOR: (_OPTIONAL | _TRANSITIVE, 8),
+}
+
+# With AS numbers of two octets the codec joins these with those beside them (RFC 6793 §4.2.3).
+_OLD_RULES: Mapping[int, _Rule] = {
+    _AGGREGATOR: _Rule(_OPTIONAL | _TRANSITIVE, _of(6)),
+    _AS4_PATH: _Rule(_OPTIONAL | _TRANSITIVE, _anything),
+    _AS4_AGGREGATOR: _Rule(_OPTIONAL | _TRANSITIVE, _of(8)),
+}
 
 
 def screen(packed: bytes, *, ibgp: bool, four_octet_as: bool) -> Screened:
@@ -93,6 +110,8 @@ def screen(packed: bytes, *, ibgp: bool, four_octet_as: bool) -> Screened:
         ProtocolError: MP_REACH_NLRI or MP_UNREACH_NLRI came twice, or a well-known attribute is unknown.
     """
     kept: list[bytes] = []
+    multiprotocol: list[bytes] = []
+    along: dict[int, bytes] = {}
     seen: set[int] = set()
     withdraw = False
     octets = 0
@@ -104,17 +123,25 @@ def screen(packed: bytes, *, ibgp: bool, four_octet_as: bool) -> Screened:
         seen.add(attribute.kind)
         rule = _rule(attribute, ibgp=ibgp, four_octet_as=four_octet_as)
         if rule is None:
+            whole = _passed_along(attribute, four_octet_as=four_octet_as)
+            if whole:
+                along[attribute.kind] = whole
             continue
-        if _is_proper(attribute, rule, four_octet_as=four_octet_as):
+        proper = _is_proper(attribute, rule, four_octet_as=four_octet_as)
+        if attribute.kind in _MULTIPROTOCOL:
+            # Where only its flags are wrong, the prefixes that it names are those to withdraw.
+            multiprotocol.append(attribute.whole)
+        elif proper:
             kept.append(attribute.whole)
-        elif attribute.kind != _AS4_PATH:
-            withdraw = True
-            if attribute.kind in _MULTIPROTOCOL:
-                # Only its flags are wrong: the prefixes that it names are those to withdraw.
-                kept.append(attribute.whole)
-    # RFC 7606 §4: lengths that do not fit leave octets over.
-    withdraw = withdraw or octets != len(packed)
-    return Screened(b"".join(kept), withdraw, only_unreachable=octets == len(packed) and seen <= {15})
+        withdraw = withdraw or not (proper or attribute.kind in _OLD_RULES)
+    return Screened(
+        packed=b"".join(kept),
+        multiprotocol=b"".join(multiprotocol),
+        passed_along=tuple(along[kind] for kind in sorted(along)),
+        # RFC 7606 §4: lengths that do not fit leave octets over.
+        withdraw=withdraw or octets != len(packed),
+        only_unreachable=octets == len(packed) and seen <= {15},
+    )
 
 
 def _split(packed: bytes) -> Iterator[_Attribute]:
@@ -142,9 +169,9 @@ def _rule(attribute: _Attribute, *, ibgp: bool, four_octet_as: bool) -> _Rule | 
     rule = _RULES.get(attribute.kind)
     if rule is not None:
         return None if rule.inside_only and not ibgp else rule
-    if attribute.kind == _AS4_PATH and not four_octet_as:
-        return _Rule(_OPTIONAL | _TRANSITIVE, _anything)
-    if not attribute.flags & _OPTIONAL and attribute.kind not in _KNOWN_UNUSED:
+    if not four_octet_as and attribute.kind in _OLD_RULES:
+        return _OLD_RULES[attribute.kind]
+    if not attribute.flags & _OPTIONAL and attribute.kind not in _GOES_ALONG:
         # "then the Error Subcode MUST be set to Unrecognized Well-known Attribute. The Data field MUST
         # contain the unrecognized attribute (type, length, and value)." (RFC 4271 §6.3)
         notification = Notification(ErrorCode.UPDATE_MESSAGE, 2, attribute.whole[:4000])
@@ -152,6 +179,23 @@ def _rule(attribute: _Attribute, *, ibgp: bool, four_octet_as: bool) -> _Rule | 
             notification, f"peer sent a well-known attribute of unknown type {attribute.kind}"
         )
     return None
+
+
+def _passed_along(attribute: _Attribute, *, four_octet_as: bool) -> bytes:
+    """An attribute without a rule as it is to be sent; empty when it goes no further."""
+    flags = attribute.flags & _USED_FLAGS
+    transitivity = flags & (_OPTIONAL | _TRANSITIVE)
+    if attribute.kind in _GOES_ALONG:
+        proper = (transitivity, len(attribute.value)) == _GOES_ALONG[attribute.kind]
+        return bytes((flags,)) + attribute.whole[1:] if proper else b""
+    # RFC 6793 §6: AS4_PATH and AS4_AGGREGATOR between speakers that know four octets are discarded.
+    if attribute.kind in _RULES or (four_octet_as and attribute.kind in _OLD_RULES):
+        return b""
+    if transitivity != _OPTIONAL | _TRANSITIVE:
+        # "Unrecognized non-transitive optional attributes MUST be quietly ignored" (RFC 4271 §5)
+        return b""
+    # "[...] and the Partial bit in the Attribute Flags octet MUST be set to 1" (RFC 4271 §5)
+    return bytes((flags | _PARTIAL,)) + attribute.whole[1:]
 
 
 def _is_proper(attribute: _Attribute, rule: _Rule, *, four_octet_as: bool) -> bool:

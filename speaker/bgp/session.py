@@ -7,7 +7,7 @@ peers.
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,6 @@ from speaker.bgp.changes import Effect, effect
 from speaker.bgp.codec_open import pack_open
 from speaker.bgp.connection import Connection, Ending
 from speaker.bgp.connections import Connections
-from speaker.bgp.events import SessionEvent
 from speaker.bgp.fsm import CONNECT_SECONDS, LARGE_HOLD_SECONDS
 from speaker.bgp.fsm_alphabet import Event, Occurrence
 from speaker.bgp.messages import (
@@ -33,39 +32,25 @@ from speaker.bgp.messages import (
 from speaker.bgp.negotiation import Negotiated
 from speaker.bgp.receiving import ReceivingSpeaker
 from speaker.bgp.record import Record
+from speaker.bgp.surroundings import Surroundings, deferral_seconds, retry_seconds
 from speaker.bgp.transport import Slice, Transport
-from speaker.model.peer import GracefulRestart, Peer, SessionFacts, SessionState, SessionStatus
+from speaker.model.peer import Peer, SessionFacts, SessionState, SessionStatus
 from speaker.model.prefix import Family, Prefix, family_of
 from speaker.model.route import Paths, PrefixPath, Route
 
 PREFIX_LIMIT_PAUSE_SECONDS = 300.0
 """How long a peer that sends too many prefixes gets no new session (RFC 4486 §4 leaves it to us)."""
 
+RETURN_SECONDS = 0.4
+"""The longest attempt to connect, and pause after it, while the peer keeps our routes (RFC 4724 §4.2).
+
+So soon a session follows when the router's password changes after ours. It has to be well within 1 s, after
+which FRR 8.4 starts its machine for us again: a session that comes up in that very millisecond inherits an
+event of the start, which ends it with all routes. In a longer attempt the kernel repeats its SYN after 1 s.
+"""
+
 STRANGER_OPEN_SECONDS = 10.0
 """How long a peer of a range may take to send its OPEN: it holds one of few places meanwhile."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What all sessions share.
-
-    Attributes:
-        spawn: runs a coroutine whose exceptions end the process.
-        open_socket: makes a TCP socket of a family, perhaps in another network namespace.
-        on_event: the daemon's ear.
-        started_at: when the process started, on the event loop's clock; None never sets the R bit.
-        forwarding_preserved: the F bit of RFC 4724 §3.
-        received_limit: how many received prefixes are kept of a peer without a limit of its own.
-        holds_new_sessions: each new session waits for `routes_complete` before it sends anything.
-    """
-
-    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    open_socket: Callable[[socket.AddressFamily], socket.socket]
-    on_event: Callable[[SessionEvent], None]
-    started_at: float | None
-    forwarding_preserved: bool
-    received_limit: int
-    holds_new_sessions: bool
 
 
 class Session:
@@ -90,10 +75,10 @@ class Session:
         self.peer = peer
         self._around = around
         self._on_ended = on_ended
-        self._advertiser = Advertiser(released=released)
+        self._advertiser = Advertiser(released=released, holds_end=around.holds_end_of_rib)
         self._record = Record(peer.name, around.on_event)
         self._receiving = ReceivingSpeaker(
-            self._receiving_limit, _deferral(peer), self._record.update_received
+            around.limit_of(peer), deferral_seconds(peer), self._record.update_received
         )
         self._connections = Connections(
             self,
@@ -107,7 +92,10 @@ class Session:
         self._released = released
         self._routes_complete = not around.holds_new_sessions
         self._stopped = False
+        # Whether the peer has advertised more than was kept.
+        self._overflowed = False
         self._absent_until = 0.0
+        self._kept_until = 0.0
         self.served = 0
 
     # -- what the set of peers asks ----------------------------------------------------------------
@@ -176,6 +164,10 @@ class Session:
         self._routes_complete = True
         self._check_flow()
 
+    def end_may_follow(self) -> None:
+        """End-of-RIB is held no more (`Surroundings.holds_end_of_rib`)."""
+        self._connections.kick()
+
     def _check_flow(self) -> None:
         self._advertiser.released = self._released and self._routes_complete
         self._connections.kick()
@@ -191,17 +183,33 @@ class Session:
             and self.facts.peer_graceful_restart
             and peer.graceful_restart is not None
         )
-        running = self._connections.running
+        running, before = self._connections.running, self.peer
+        if keeps and self.peer.graceful_restart is not None:
+            restart_seconds = self.peer.graceful_restart.restart_time_seconds
+            self._kept_until = asyncio.get_running_loop().time() + restart_seconds
         self.peer = peer
-        self._receiving.rib.limit = self._receiving_limit
-        self._receiving.deferral_seconds = _deferral(peer)
-        self._connections.reconfigure()
+        self._receiving.rib.limit = self._around.limit_of(peer)
+        self._receiving.deferral_seconds = deferral_seconds(peer)
         if outcome is Effect.LIVE and self._connections.connected:
+            self._change_live(before)
             return
         cease = Notification(ErrorCode.CEASE, Cease.CONFIGURATION_CHANGE)
         self._end(None if keeps else cease, "the peer's configuration changed", hard=outcome is Effect.RESET)
+        if outcome is Effect.RESET:
+            self._receiving.close()
         if running:
             self.start()
+
+    def _change_live(self, before: Peer) -> None:
+        """What was sent or kept otherwise before is sent, or asked for, again."""
+        peer = self.peer
+        self._advertiser.remove_private_asns(peer.remove_private_asns)
+        self._connections.kick()
+        wanted_more = self._overflowed and self._receiving.rib.limit > self._around.limit_of(before)
+        if wanted_more or peer.cluster_id != before.cluster_id:
+            self._overflowed = False
+            for family in peer.families:
+                self.request_refresh(family)
 
     def request_refresh(self, family: Family) -> None:
         """Asks the peer for all its routes of a family again, if it can do that (RFC 2918 §4)."""
@@ -221,9 +229,14 @@ class Session:
             )
         )
 
-    def stop(self, notification: Notification | None, reason: str) -> None:
-        """Ends the session for good; without a NOTIFICATION the peer sees a restart (RFC 4724)."""
+    def stop(self, notification: Notification | None, reason: str, *, returns: bool = False) -> None:
+        """Ends the session for good; without a NOTIFICATION the peer sees a restart (RFC 4724).
+
+        `returns` says that it is we who restart: what was learned is not told as withdrawn.
+        """
         self._stopped = True
+        if returns:
+            self._receiving.silence()
         self._end(notification, reason, hard=True)
         self._receiving.close()
 
@@ -260,11 +273,14 @@ class Session:
         restarts = negotiated is not None and negotiated.peer_restarts
         return restarts and self._record.age_seconds > CONNECT_SECONDS
 
-    @property
-    def _receiving_limit(self) -> int:
-        return self._around.received_limit if self.peer.max_prefixes is None else self.peer.max_prefixes
-
     # -- what a connection asks --------------------------------------------------------------------
+
+    @property
+    def connect_retry_seconds(self) -> float:
+        """The configured time, or less while the peer keeps our routes over a restart that we began."""
+        configured = retry_seconds(self.peer)
+        returning = asyncio.get_running_loop().time() < self._kept_until
+        return min(RETURN_SECONDS, configured) if returning else configured
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` beside everything else."""
@@ -326,9 +342,11 @@ class Session:
 
     def _establish(self, negotiated: Negotiated) -> None:
         self._negotiated = negotiated
+        self._kept_until = 0.0
+        self._overflowed = False
         self._routes_complete = not self._around.holds_new_sessions
         self._check_flow()
-        self._advertiser.begin(negotiated)
+        self._advertiser.begin(negotiated, self.peer)
         self._receiving.begin(negotiated)
         self._record.established(negotiated.facts)
         self._connections.kick()
@@ -363,10 +381,19 @@ class Session:
 
     def update_received(self, update: UpdateMessage) -> None:
         """The peer sent routes or took some back."""
-        whole = self._receiving.apply(update)
-        self._record.update_received(update)
+        kept = self._receiving.apply(update)
+        whole = len(kept) == len(update.advertised)
+        self._record.update_received(update if whole else replace(update, advertised=kept))
+        if not whole:
+            self._overflow(update)
+
+    def _overflow(self, update: UpdateMessage) -> None:
+        """The peer has sent more than is kept of it."""
+        self._overflowed = True
         limit = self.peer.max_prefixes
-        if not whole and limit is not None:
+        if limit is None and self.peer.imports:
+            self._failed(f"peer sent more than {self._around.import_limit} prefixes: the others are not used")
+        elif limit is not None:
             notification = prefix_limit_reached(family_of(update.advertised[-1].prefix), limit)
             reason = f"peer sent more than {limit} prefixes; next attempt in {PREFIX_LIMIT_PAUSE_SECONDS:g} s"
             self.reset(notification, reason, PREFIX_LIMIT_PAUSE_SECONDS)
@@ -374,7 +401,3 @@ class Session:
 
 # The states of a connection that is no session yet.
 _OPENING = (SessionState.OPEN_SENT, SessionState.OPEN_CONFIRM)
-
-
-def _deferral(peer: Peer) -> float:
-    return (peer.graceful_restart or GracefulRestart()).deferral_time_seconds

@@ -27,7 +27,9 @@ COMMANDS = {
     "preflight": ("preflight_command", "Check that this node and its peers can have sessions."),
     "status": ("control_commands", "Show the running speaker: its sessions and its sources."),
     "routes": ("control_commands", "Show the routes that each peer should hear."),
+    "learned": ("control_commands", "Show the routes that peers teach, and which of them are used."),
     "explain": ("control_commands", "Show why an object is published or not."),
+    "convert": ("convert_command", "Turn Calico's BGP resources into ours."),
     "version": ("program", "Print the version."),
 }
 """Each command's module and summary: only the module of the command that runs is imported."""

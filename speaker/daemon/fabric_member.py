@@ -15,6 +15,7 @@ from speaker.daemon.fabric_report import FabricReport
 from speaker.daemon.learning import Learning
 from speaker.daemon.oversight import Oversight
 from speaker.errors import HostError
+from speaker.metrics import Metrics
 from speaker.model.objects import Change
 from speaker.model.peer import Peer, SessionStatus
 from speaker.model.policy import HostView
@@ -151,6 +152,20 @@ class FabricMember:
         if held is not self._holds_end:
             self._holds_end = held
             self._sessions.hold_end_of_rib(held)
+
+    def record(self, metrics: Metrics) -> None:
+        """Record what is learned, and how far the fabric is."""
+        fib = self.learning.fib_status
+        kernel = {
+            "wanted": fib.wanted,
+            "installed": fib.installed,
+            "conflict": len(fib.conflicts),
+            "refused": len(fib.refused),
+        }
+        metrics.record_learning(learned=self.learning.learned, kernel=kernel)
+        if self._settings.fabric:
+            step = self.fabric.step
+            metrics.record_fabric(settled=step.settled, retiring=len(step.retiring))
 
     async def flush(self) -> None:
         """This node is no member any more: take what was learned out of the kernel."""

@@ -352,6 +352,8 @@ class Speaker:
     def _render_metrics(self) -> bytes:
         self._metrics.record_sessions(self._session_statuses())
         self._peering.record(self._metrics)
+        if self._member is not None:
+            self._member.record(self._metrics)
         self._metrics.record_exclusions(self._reconciler.exclusion_counts())
         self._metrics.record_sources(
             {health.name: health for health in self._cluster.health()}, in_sync=self._cluster.in_sync

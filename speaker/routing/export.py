@@ -30,6 +30,7 @@ class PeerTerms:
         is_ibgp: whether it is in our AS.
         next_hops: per family that it takes; None where this host has none.
         incarnation: how often a peer of this name was removed: one that comes back has heard nothing.
+        is_node: whether the peer is another Node of the cluster, which hears only what this one owns.
     """
 
     name: str
@@ -37,6 +38,11 @@ class PeerTerms:
     is_ibgp: bool
     next_hops: Mapping[Family, Address | None]
     incarnation: int = 0
+    is_node: bool = False
+
+    def refuses(self, demand: Demand) -> bool:
+        """Whether the demand is none of this peer's business, which is no fault of anybody."""
+        return self.is_node and not demand.node_owned
 
     def is_selected_by(self, demand: Demand) -> bool:
         """Whether the demand lets this peer hear it."""
@@ -111,6 +117,7 @@ def terms_of(
                 family: next_hop(family, host, view, internal_ips) for family in sorted(_families(view))
             },
             incarnation=incarnations.get(name, 0),
+            is_node=bool(view.peer.node),
         )
         for name, view in sorted(host.peers.items())
     )
@@ -164,16 +171,17 @@ def _hear(
     peer: PeerTerms, family: Family, demands: tuple[Demand, ...], findings: list[list[Finding]]
 ) -> Hearing | None:
     """What one peer hears; adds to each demand's findings what it does not."""
-    if family not in peer.next_hops:
-        for each in findings:
-            detail = f"the session with this peer does not carry {family}"
-            each.append(Finding(ExclusionReason.NO_PEER_FOR_FAMILY, peer.name, detail))
-        return None
-    hop = peer.next_hops[family]
+    carried = family in peer.next_hops
+    hop = peer.next_hops.get(family)
     heard: Hearing | None = None
     chosen: Demand | None = None
     for demand, found in zip(demands, findings, strict=True):
-        if not peer.is_selected_by(demand):
+        if peer.refuses(demand):
+            found.append(Finding(ExclusionReason.NODE_PEERS_ONLY, peer.name))
+        elif not carried:
+            detail = f"the session with this peer does not carry {family}"
+            found.append(Finding(ExclusionReason.NO_PEER_FOR_FAMILY, peer.name, detail))
+        elif not peer.is_selected_by(demand):
             found.append(Finding(ExclusionReason.PEER_NOT_SELECTED, peer.name))
         elif hop is None:
             found.append(Finding(ExclusionReason.NO_NEXT_HOP_FOR_FAMILY, peer.name))
@@ -203,13 +211,17 @@ def _applicable(attributes: PathAttributes, *, is_ibgp: bool) -> tuple[PathAttri
 
 def _is_heard(terms: Iterable[PeerTerms], family: Family, demand: Demand) -> bool:
     """Whether any peer that the demand selects can hear a prefix of the family."""
-    return any(peer.next_hops.get(family) is not None and peer.is_selected_by(demand) for peer in terms)
+    return any(
+        peer.next_hops.get(family) is not None and not peer.refuses(demand) and peer.is_selected_by(demand)
+        for peer in terms
+    )
 
 
 _WHY_UNHEARD = (
     ExclusionReason.NO_NEXT_HOP_FOR_FAMILY,
     ExclusionReason.PEER_NOT_SELECTED,
     ExclusionReason.NO_PEER_FOR_FAMILY,
+    ExclusionReason.NODE_PEERS_ONLY,
 )
 """The nearer to being heard a peer came, the more its reason explains."""
 

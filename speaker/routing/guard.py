@@ -13,7 +13,7 @@ from speaker.model.publication import ExclusionReason
 _SHORTEST = {4: 8, 6: 16}
 """Shorter prefixes are more than a cluster owns, unless --allowed-prefix covers them."""
 
-_RESERVED = (
+RESERVED = (
     ("0.0.0.0/8", "this network (RFC 1122 §3.2.1.3)"),
     ("127.0.0.0/8", "loopback"),
     ("169.254.0.0/16", "link-local (RFC 3927)"),
@@ -25,6 +25,7 @@ _RESERVED = (
     ("fe80::/10", "link-local (RFC 4291 §2.5.6)"),
     ("ff00::/8", "multicast"),
 )
+"""What is neither advertised nor learned, and what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _ranges(prefixes: Iterable[tuple[Prefix, str]]) -> dict[int, tuple[_Range, .
     return {version: tuple(ranges) for version, ranges in found.items()}
 
 
-_RESERVED_RANGES = _ranges((ip_network(text), name) for text, name in _RESERVED)
+_RESERVED_RANGES = _ranges((ip_network(text), name) for text, name in RESERVED)
 
 
 class Guard:

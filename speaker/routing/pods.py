@@ -109,6 +109,7 @@ class _Selection:
                 attributes=asked.demand.attributes,
                 peers=asked.demand.peers,
                 why=asked.why,
+                node_owned=asked.policy is PublishPolicy.LOCAL,
             )
         elif prefix not in self._publications:
             reason, detail = refusal

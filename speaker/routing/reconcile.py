@@ -8,7 +8,7 @@ Whatever the slices and the order of the changes, the end is the same: a functio
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from speaker.model.objects import Change, ObjectRef, View
@@ -32,7 +32,7 @@ class Reconciler:
     """What each peer should hear, kept up to date change by change.
 
     Args:
-        policy: the publication flags; they do not change while the process runs.
+        policy: the publication flags; `set_policy` changes some of them.
         host: this host's addresses, peers and sessions; `set_host` replaces it.
     """
 
@@ -59,6 +59,21 @@ class Reconciler:
             self._dirty.update(dict.fromkeys(self._store.apply(change)))
             if change.ref == self._store.node_ref:
                 self._refresh_terms()
+
+    def set_policy(self, policy: PublicationPolicy) -> None:
+        """Take over `announce_pod_cidr` and `pod_cidr_source`; marks what they decide.
+
+        Raises:
+            ValueError: if another flag differs: those hold as long as the process runs.
+        """
+        before = self._policy
+        source, announced = before.pod_cidr_source, before.announce_pod_cidr
+        if replace(policy, pod_cidr_source=source, announce_pod_cidr=announced) != before:
+            msg = "only announce_pod_cidr and pod_cidr_source change while the process runs"
+            raise ValueError(msg)
+        self._policy = policy
+        if policy != before:
+            self._dirty[self._store.node_ref] = None
 
     def set_host(self, host: HostView) -> None:
         """Take over this host's addresses, peers and sessions; marks only what depends on the difference."""

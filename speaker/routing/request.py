@@ -16,7 +16,7 @@ from annotations.problems import bounded
 from annotations.values import Communities, PublishPolicy, read_communities
 from speaker.model.objects import Meta, ObjectRef
 from speaker.model.policy import PublicationPolicy
-from speaker.model.publication import Exclusion, ExclusionReason
+from speaker.model.publication import Exclusion, ExclusionReason, Publication
 from speaker.model.route import NO_ATTRIBUTES, PathAttributes
 
 DETAIL_LIMIT = 200
@@ -33,10 +33,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What travels with a prefix, and to whom; `peers` empty means all."""
+    """What travels with a prefix, and to whom.
+
+    Attributes:
+        attributes: what travels.
+        peers: names or addresses of the only peers that may hear it; empty means all.
+        node_owned: whether this node alone owns the prefix (its Pod CIDRs, its Pods under the Local policy):
+            other nodes hear nothing else.
+    """
 
     attributes: PathAttributes = NO_ATTRIBUTES
     peers: tuple[str, ...] = ()
+    node_owned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,11 @@ def demand_of(asks: PublishRequest) -> Demand:
         as_path_prepend=asks.as_path_prepend or 0,
     )
     return _interned(Demand(attributes, asks.peers or ()))
+
+
+def demand_for(publication: Publication) -> Demand:
+    """What travels with a publication, and to whom."""
+    return Demand(publication.attributes, publication.peers, publication.node_owned)
 
 
 _NO_DEMAND = Demand()

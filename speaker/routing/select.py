@@ -4,7 +4,7 @@ The rules for Pods and Services stand in `pods` and `services`. What a Subnet un
 concerns its Pods alone: its CIDR is no part of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from annotations.values import PublishPolicy
@@ -102,18 +102,29 @@ def select_node(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Outc
             attributes=demand.attributes,
             peers=demand.peers,
             why=f"--announce-pod-cidr, {detail}",
+            node_owned=True,
         )
-        for cidr in dict.fromkeys(cidrs)
+        for cidr, reason in cidrs.items()
+        if reason is None
     )
-    return Outcome(publications, (), own.notes)
+    exclusions = tuple(
+        Exclusion(source=ref, reason=reason, prefix=cidr, detail=detail)
+        for cidr, reason in cidrs.items()
+        if reason is not None
+    )
+    return Outcome(publications, exclusions, own.notes)
 
 
-def _pod_cidrs(store: Store, policy: PublicationPolicy) -> tuple[tuple[Prefix, ...], str]:
+_Cidrs = Mapping[Prefix, ExclusionReason | None]
+"""Pod CIDRs, each with why it is not published, or None."""
+
+
+def _pod_cidrs(store: Store, policy: PublicationPolicy) -> tuple[_Cidrs, str]:
     """This node's Pod CIDRs from exactly one source, and which.
 
     AUTO looks at the whole cluster, not at this node alone: where Calico or Kube-OVN allocates,
     `spec.podCIDRs` is a range that no Pod has, also on a node that has no block yet. Under Kube-OVN a
-    Subnet spans the nodes, so a node has no CIDR of its own: annotate the Subnet.
+    Subnet spans the nodes: it belongs to those that it names as its gateway.
     """
     source = policy.pod_cidr_source
     if source is PodCidrSource.AUTO:
@@ -123,10 +134,21 @@ def _pod_cidrs(store: Store, policy: PublicationPolicy) -> tuple[tuple[Prefix, .
             source = PodCidrSource.KUBE_OVN if store.subnets else PodCidrSource.NODE
     if source is PodCidrSource.CALICO:
         blocks = sorted(store.blocks_of(policy.node_name), key=lambda block: block.meta.ref)
-        return tuple(block.cidr for block in blocks), "Calico IPAM blocks"
+        return dict.fromkeys(block.cidr for block in blocks), "Calico IPAM blocks"
     if source is PodCidrSource.KUBE_OVN:
-        return (), "Kube-OVN Subnets span the nodes: annotate the Subnet"
-    return (store.node.pod_cidrs if store.node else ()), "spec.podCIDRs"
+        return _gateway_cidrs(store, policy), "Kube-OVN Subnets with this node as their gateway"
+    return dict.fromkeys(store.node.pod_cidrs if store.node else ()), "spec.podCIDRs"
+
+
+def _gateway_cidrs(store: Store, policy: PublicationPolicy) -> _Cidrs:
+    found: dict[Prefix, ExclusionReason | None] = {}
+    for subnet in sorted(store.gateway_subnets(), key=lambda each: each.meta.ref):
+        for cidr in subnet.cidrs:
+            reason = _subnet_exclusion(subnet, cidr, policy)
+            # Two VPCs may use one CIDR; the one that may be published decides.
+            if reason is None or cidr not in found:
+                found[cidr] = reason
+    return found
 
 
 def _select_nothing(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> None:

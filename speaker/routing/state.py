@@ -116,8 +116,12 @@ class Store:
         }
 
     def apply(self, change: Change) -> Reached:
-        """Take over one change; returns the objects whose outcome it can reach."""
-        return self._apply[change.ref.kind](change.ref, change.view)
+        """Take over one change; returns the objects whose outcome it can reach.
+
+        Kinds that publish nothing (those of `bgp.route-speaker.io`, Secrets) reach none.
+        """
+        apply = self._apply.get(change.ref.kind)
+        return () if apply is None else apply(change.ref, change.view)
 
     def publishable(self) -> Iterator[ObjectRef]:
         """Every object that could have an outcome."""
@@ -140,6 +144,10 @@ class Store:
     def ips_of(self, pod: ObjectRef) -> Iterator[IpView]:
         """The IP objects that name the Pod."""
         return (self.ips[ref] for ref in self._ips_by_pod[pod])
+
+    def gateway_subnets(self) -> Iterator[SubnetView]:
+        """The Subnets that this node is a gateway of."""
+        return (each for each in self.subnets.values() if self._is_gateway(each))
 
     def blocks_of(self, node_name: str) -> Iterator[IpamBlockView]:
         """The Calico IPAM blocks with affinity to the node."""
@@ -200,11 +208,14 @@ class Store:
         asked_before = self._parents.get(ref)
         self._remember(ref, after)
         reached: list[Reached] = [(ref,)]
-        if had_subnets != bool(self.subnets):
+        if had_subnets != bool(self.subnets) or self._is_gateway(before) or self._is_gateway(after):
             reached.append((self.node_ref,))
         if asked_before != self._parents.get(ref) or _addressing(before) != _addressing(after):
             reached.append(tuple(self._pods_by_subnet[ref.name]))
         return chain.from_iterable(reached)
+
+    def _is_gateway(self, subnet: SubnetView | None) -> bool:
+        return subnet is not None and self._policy.node_name in subnet.gateway_nodes
 
     def _remember(self, ref: ObjectRef, view: SubnetView | NamespaceView | None) -> None:
         """Keep what a parent asks, read once for all that inherit it."""

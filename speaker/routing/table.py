@@ -15,7 +15,7 @@ from speaker.model.publication import ExclusionReason, Publication
 from speaker.routing.export import NOWHERE, Distribution, Exporter, Fate, Finding
 from speaker.routing.guard import Guard
 from speaker.routing.limits import Rank, Ranking, rank_of
-from speaker.routing.request import Demand
+from speaker.routing.request import demand_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,15 @@ class Table:
         )
 
     def findings(self, publication: Publication) -> tuple[Finding, ...]:
-        """The peers that do not hear one claim or hear it otherwise, each by itself."""
+        """The peers that do not hear one claim or hear it otherwise, each by itself.
+
+        Other nodes, which hear nothing but what this one owns, are not named: nobody expects them to.
+        """
         distribution = self.verdict(publication.prefix).distribution
-        demand = Demand(publication.attributes, publication.peers)
+        demand = demand_for(publication)
         found = zip(distribution.demands, distribution.findings, strict=True)
-        return next((findings for each, findings in found if each == demand), ())
+        findings = next((findings for each, findings in found if each == demand), ())
+        return tuple(each for each in findings if each.reason is not ExclusionReason.NODE_PEERS_ONLY)
 
     def distributions(self) -> Iterator[tuple[Prefix, Distribution]]:
         """Every settled prefix with what the peers hear of it."""
@@ -142,7 +146,7 @@ class Table:
     def _distributed(
         self, prefix: Prefix, claims: tuple[Publication, ...], admitted: tuple[Publication, ...]
     ) -> Verdict:
-        demands = tuple(dict.fromkeys(Demand(each.attributes, each.peers) for each in admitted))
+        demands = tuple(dict.fromkeys(demand_for(each) for each in admitted))
         if not demands:
             return Verdict((_NAMESPACE_LIMIT,) * len(claims), NOWHERE)
         distribution = self.exporter.distribute(family_of(prefix), demands)
@@ -150,8 +154,7 @@ class Table:
             return Verdict(distribution.fates, distribution)
         by_demand = dict(zip(demands, distribution.fates, strict=True))
         fates = tuple(
-            by_demand[Demand(each.attributes, each.peers)] if self._admits(prefix, each) else _NAMESPACE_LIMIT
-            for each in claims
+            by_demand[demand_for(each)] if self._admits(prefix, each) else _NAMESPACE_LIMIT for each in claims
         )
         return Verdict(fates, distribution)
 

@@ -58,6 +58,11 @@ def path(prefix: str, path_id: int, next_hop: str = "", **attributes: Any) -> Ro
     return replace(route(prefix, next_hop, **attributes), path_id=path_id)
 
 
+def as_sent(received: Route) -> Route:
+    """A received route without what it has gathered on its way."""
+    return replace(received, attributes=replace(received.attributes, learned=None))
+
+
 def routes(*prefixes: str, **attributes: Any) -> dict[Prefix, Route]:
     return {ip_network(prefix): route(prefix, **attributes) for prefix in prefixes}
 

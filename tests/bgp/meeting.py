@@ -15,7 +15,7 @@ from speaker.bgp.packing import PackingContext, Withdrawal, pack_end_of_rib, pac
 from speaker.model.peer import Peer, SessionFacts, SessionState
 from speaker.model.prefix import Family, Prefix
 from speaker.model.route import Paths, PrefixPath, Route
-from tests.bgp.builders import Speaker, loopback, prefix, until
+from tests.bgp.builders import Speaker, as_sent, loopback, prefix, until
 from tests.bgp.builders import peer as configured_peer
 from tests.bgp.raw_peer import Closed, RawPeer
 
@@ -47,7 +47,8 @@ class Meeting:
 
     @property
     def received(self) -> Mapping[PrefixPath, Route]:
-        return self.peers.received(NAME)
+        """What is kept of the router's routes, as it was told to advertise them."""
+        return {path: as_sent(each) for path, each in self.peers.received(NAME).items()}
 
     @property
     def withdrawn(self) -> list[PrefixPath]:
@@ -106,10 +107,14 @@ class Meeting:
             add_path=self.facts.add_path_receive,
         )
 
-    async def tell(self, *routes: Route) -> None:
-        """The router advertises; returns once the speaker has heard it."""
-        before = len(self.speaker.events)
+    async def say(self, *routes: Route) -> None:
+        """The router advertises, whatever the speaker makes of it."""
         await self.router.send(*pack_routes(self.context(), routes))
+
+    async def tell(self, *routes: Route) -> None:
+        """The router advertises; returns once the speaker has heard it, and kept it."""
+        before = len(self.speaker.events)
+        await self.say(*routes)
         wanted = {PrefixPath(each.prefix, each.path_id) for each in routes}
         await until(lambda: wanted <= self._advertised_since(before), "the routes of the router")
 

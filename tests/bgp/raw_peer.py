@@ -19,6 +19,7 @@ from speaker.bgp.messages import (
 )
 from speaker.model.peer import Peer
 from speaker.model.prefix import Address
+from tests.bgp.builders import as_sent
 
 Message = tuple[MessageType, bytes]
 
@@ -152,8 +153,9 @@ class RawPeer:
                 return self.decode(body)
 
     def decode(self, body: bytes) -> UpdateMessage:
-        """An UPDATE of the speaker's, as this side reads it."""
-        return UpdateDecoder(self.mirror, self._received_open).unpack_update(body)
+        """An UPDATE of the speaker's, as this side reads it: the routes as they were handed over."""
+        update = UpdateDecoder(self.mirror, self._received_open).unpack_update(body)
+        return replace(update, advertised=tuple(map(as_sent, update.advertised)))
 
     def hang_up(self) -> None:
         if self.sock is not None:

@@ -201,7 +201,7 @@ async def test_a_lowered_limit_ends_the_session_at_the_next_prefix_too_many() ->
         met.change(max_prefixes=2)
         await met.tell(route("10.1.0.0/24", med=1))
         assert met.flaps == 0, "what is there is not too many"
-        await met.tell(route("10.1.9.0/24"))
+        await met.say(route("10.1.9.0/24"))
 
         assert Notification(6, 1, bytes.fromhex("00010100000002")) == await met.router.expect_notification()
 

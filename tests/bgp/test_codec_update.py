@@ -1,6 +1,7 @@
 """UPDATEs from peers, good and bad (RFC 4271 §6.3, RFC 7606)."""
 
 import struct
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ from speaker.bgp.codec_update import AttributeContext, UpdateDecoder, pack_attri
 from speaker.bgp.messages import ProtocolError, UpdateMessage
 from speaker.bgp.packing import PackingContext, pack_routes
 from speaker.model.route import PathAttributes, PrefixPath, Route
-from tests.bgp.builders import notification_for, peer, prefix, route
+from tests.bgp.builders import as_sent, notification_for, peer, prefix, route
 from tests.bgp.strategies import routes
 
 ORIGIN = bytes.fromhex("40010100")
@@ -31,7 +32,8 @@ def update(attributes: bytes, nlri: bytes = NLRI, withdrawn: bytes = b"") -> Upd
     body = (
         struct.pack("!H", len(withdrawn)) + withdrawn + struct.pack("!H", len(attributes)) + attributes + nlri
     )
-    return decoder().unpack_update(body)
+    received = decoder().unpack_update(body)
+    return replace(received, advertised=tuple(map(as_sent, received.advertised)))
 
 
 def test_a_good_update_is_a_route() -> None:

@@ -29,7 +29,7 @@ async def remove(met: Meeting) -> None:
 
 
 async def exceed(met: Meeting) -> None:
-    await met.tell(route("10.1.0.0/24"), route("10.1.1.0/24"))
+    await met.say(route("10.1.0.0/24"), route("10.1.1.0/24"))
 
 
 async def bfd_down(met: Meeting) -> None:

@@ -16,7 +16,7 @@ from speaker.model.peer import Peer, SessionFacts, SessionState
 from speaker.model.prefix import Address, Family
 from speaker.model.route import PrefixPath
 from speaker.sockets import address_of, same_host, socket_address
-from tests.bgp.builders import PORT, Speaker, peer, prefix, route, routes, until
+from tests.bgp.builders import PORT, Speaker, as_sent, peer, prefix, route, routes, until
 from tests.bgp.test_packing import read
 from tests.lab.net.topology import Topology
 
@@ -198,7 +198,9 @@ async def test_two_speakers_meet_on_their_link(speak: Speak, link: Topology) -> 
     sent = routes("10.0.0.0/24", "2001:db8:1::/48")
     node.peers.update("tor", sent)
     await until(lambda: len(router.peers.received("tor")) == 2)
-    assert {PrefixPath(each): route for each, route in sent.items()} == router.peers.received("tor")
+    assert {PrefixPath(each): route for each, route in sent.items()} == {
+        path: as_sent(each) for path, each in router.peers.received("tor").items()
+    }
 
 
 @pytest.mark.netns
@@ -210,7 +212,7 @@ async def test_ipv4_routes_need_no_ipv4_on_the_link(speak: Speak, link: Topology
     node.peers.update("tor", sent)
     await until(lambda: router.peers.received("tor"))
 
-    assert list(sent.values()) == list(router.peers.received("tor").values())
+    assert list(sent.values()) == list(map(as_sent, router.peers.received("tor").values()))
 
 
 @pytest.mark.netns

@@ -24,7 +24,7 @@ from speaker.bgp.packing import (
 from speaker.model.peer import Peer
 from speaker.model.prefix import Address, Family, Prefix
 from speaker.model.route import PathAttributes, Route
-from tests.bgp.builders import host_routes, peer, route
+from tests.bgp.builders import as_sent, host_routes, peer, route
 from tests.bgp.strategies import path_attributes, prefixes, routes
 
 OURS = peer(extended_next_hop=True)
@@ -56,7 +56,7 @@ def read(messages: Any, configured: Peer = OURS) -> tuple[list[Route], list[Pref
     reader = decoder(configured)
     for body in bodies(messages):
         update = reader.unpack_update(body)
-        advertised += update.advertised
+        advertised += map(as_sent, update.advertised)
         withdrawn += [path.prefix for path in update.withdrawn]
     return advertised, withdrawn
 

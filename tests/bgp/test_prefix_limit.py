@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from speaker.bgp import SessionEventKind
-from speaker.bgp.messages import KEEPALIVE, Notification, prefix_limit_reached
+from speaker.bgp.messages import KEEPALIVE, MessageType, Notification, prefix_limit_reached
 from speaker.bgp.packing import Withdrawal, pack_routes
 from speaker.bgp.session import PREFIX_LIMIT_PAUSE_SECONDS
 from speaker.model.peer import SessionState
 from speaker.model.prefix import Family
-from tests.bgp.builders import loopback, path, peer, prefix, route, routes, until
+from tests.bgp.builders import host_routes, loopback, path, peer, prefix, route, routes, until
 from tests.bgp.meeting import Meeting, meeting
 from tests.bgp.raw_peer import RawPeer
 from tests.bgp.travel import travel, with_travel
@@ -23,7 +23,7 @@ LIMITED = {"max_prefixes": 2, "hold_time_seconds": 0, "connect_retry_seconds": 0
 
 async def exceed(met: Meeting) -> Notification:
     """The router sends three prefixes where two are permitted."""
-    await met.tell(*(route(f"10.1.{number}.0/24") for number in range(3)))
+    await met.say(*(route(f"10.1.{number}.0/24") for number in range(3)))
     return await met.router.expect_notification()
 
 
@@ -57,7 +57,8 @@ async def test_all_of_its_routes_go_with_the_session() -> None:
 
 async def test_the_family_of_the_prefix_too_many_is_named() -> None:
     async with meeting(LIMITED) as met:
-        await met.tell(route("10.1.0.0/24"), route("10.1.1.0/24"), route("2001:db8::/48"))
+        await met.tell(route("10.1.0.0/24"), route("10.1.1.0/24"))
+        await met.say(route("2001:db8::/48"))
 
         assert prefix_limit_reached(Family.IPV6, 2) == await met.router.expect_notification()
 
@@ -76,16 +77,58 @@ async def test_each_path_counts() -> None:
     """A limit is there to bound what a peer costs."""
     settings = LIMITED | {"add_path_receive": True}
     async with meeting(settings, {"add_path_send": True, "add_path_receive": False}) as met:
-        await met.tell(*(path("10.1.0.0/24", number) for number in (1, 2, 3)))
+        await met.say(*(path("10.1.0.0/24", number) for number in (1, 2, 3)))
 
         assert prefix_limit_reached(Family.IPV4, 2) == await met.router.expect_notification()
 
 
 async def test_without_a_limit_of_its_own_a_peer_keeps_its_session() -> None:
     async with meeting(received_limit=2) as met:
-        await met.tell(*(route(f"10.1.{number}.0/24") for number in range(3)))
+        await met.say(*(route(f"10.1.{number}.0/24") for number in range(3)))
+        await met.tell(route("10.1.0.0/24", med=1))
 
         assert len(met.received) == 2
+        assert met.flaps == 0
+        assert not met.peers.sessions()["tor"].last_error
+
+
+async def test_only_what_is_kept_is_told() -> None:
+    async with meeting(received_limit=2) as met:
+        await met.say(*(route(f"10.1.{number}.0/24") for number in range(3)))
+        await met.tell(route("10.1.0.0/24", med=1))
+
+        told = met.speaker.kinds(SessionEventKind.UPDATE_RECEIVED)
+        assert {path.prefix for path in met.received} == {
+            each.prefix for event in told for each in event.advertised
+        }
+
+
+async def test_a_peer_whose_routes_are_used_has_room_for_many_more() -> None:
+    async with meeting({"imports": True}, received_limit=2) as met:
+        await met.tell(*(route(f"10.1.{number}.0/24") for number in range(9)))
+
+        assert len(met.received) == 9
+
+
+async def test_beyond_that_room_it_is_said_what_is_missing() -> None:
+    async with meeting({"imports": True}, import_limit=5) as met:
+        await met.say(*host_routes(6).values())
+        await met.speaker.until_error("peer sent more than 5 prefixes: the others are not used")
+
+        assert len(met.received) == 5
+        assert met.flaps == 0
+
+
+async def test_a_peer_whose_routes_are_used_from_now_on_is_asked_for_what_was_not_kept() -> None:
+    async with meeting(received_limit=2) as met:
+        await met.first_advertisement()
+        await met.say(*(route(f"10.1.{number}.0/24") for number in range(3)))
+        await met.tell(route("10.1.0.0/24", med=1))
+
+        met.change(imports=True)
+
+        await met.router.expect(MessageType.ROUTE_REFRESH)
+        await met.tell(*(route(f"10.1.{number}.0/24") for number in range(3)))
         assert met.flaps == 0
 
 
@@ -145,7 +188,7 @@ async def test_what_comes_after_the_prefix_too_many_is_not_looked_at() -> None:
         await met.until_closed()
 
         told = met.speaker.kinds(SessionEventKind.UPDATE_RECEIVED)
-        assert sum(len(event.advertised) for event in told) == 3
+        assert sum(len(event.advertised) for event in told) == 2
 
 
 async def test_other_peers_do_not_notice() -> None:

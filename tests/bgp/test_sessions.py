@@ -13,7 +13,7 @@ from speaker.bgp.packing import PackingContext, Withdrawal, pack_routes, pack_wi
 from speaker.model.peer import Peer, SessionState
 from speaker.model.prefix import Family, Prefix
 from speaker.model.route import PrefixPath, Route
-from tests.bgp.builders import PORT, Speaker, loopback, peer, prefix, route, routes, until
+from tests.bgp.builders import PORT, Speaker, as_sent, loopback, peer, prefix, route, routes, until
 from tests.bgp.raw_peer import Closed, RawPeer
 
 Speak = Callable[..., Speaker]
@@ -187,9 +187,9 @@ async def test_what_the_peer_advertises_is_kept_and_reported(established: tuple[
     await router.send(*pack_withdrawals(context, [Withdrawal(prefix("10.1.0.0/16"), multiprotocol=False)]))
     await until(lambda: len(speaker.peers.received("tor")) == 1)
 
-    assert [offered[1]] == list(speaker.peers.received("tor").values())
+    assert [offered[1]] == list(heard(speaker).values())
     updates = speaker.kinds(SessionEventKind.UPDATE_RECEIVED)
-    assert offered == [one for event in updates for one in event.advertised]
+    assert offered == [as_sent(one) for event in updates for one in event.advertised]
     assert [PrefixPath(prefix("10.1.0.0/16"))] == [one for event in updates for one in event.withdrawn]
     assert ((Family.IPV6, 1),) == speaker.peers.sessions()["tor"].received
 
@@ -252,7 +252,7 @@ async def test_two_speakers_exchange_routes(speak: Speak, families: set[Family])
 
 
 def heard(speaker: Speaker) -> dict[Prefix, Route]:
-    return {path.prefix: route for path, route in speaker.peers.received("tor").items()}
+    return {path.prefix: as_sent(route) for path, route in speaker.peers.received("tor").items()}
 
 
 def context_of(router: RawPeer) -> PackingContext:

@@ -64,6 +64,21 @@ def test_a_session_is_seen_whole(metrics: Metrics) -> None:
     assert seen["route_speaker_routes_received", "tor", "ipv4"] == 7
 
 
+def test_what_is_learned_and_where_it_stands(metrics: Metrics) -> None:
+    metrics.record_learning(learned=3, kernel={"wanted": 4, "installed": 2, "conflict": 1, "refused": 1})
+    metrics.record_fabric(settled=False, retiring=2)
+    seen = samples(metrics)
+    assert seen["route_speaker_learned_prefixes",] == 3
+    assert seen["route_speaker_kernel_routes", "installed"] == 2
+    assert seen["route_speaker_kernel_routes", "conflict"] == 1
+    assert seen["route_speaker_fabric_settled",] == 0
+    assert seen["route_speaker_fabric_retiring_sessions",] == 2
+
+
+def test_a_speaker_that_learns_nothing_has_no_such_series(metrics: Metrics) -> None:
+    assert not [key for key in samples(metrics) if "learned" in key[0] or "fabric" in key[0]]
+
+
 def test_kube_ovns_dashboards_find_their_series(metrics: Metrics) -> None:
     metrics.record_sessions({"tor": status(state=SessionState.ACTIVE)})
     seen = samples(metrics)
@@ -136,6 +151,8 @@ def test_everything_exposed_is_defined_with_its_type(metrics: Metrics) -> None:
     metrics.record_sources({"Pod": Source(synced=True, last_contact=1.0)}, in_sync=True)
     metrics.record_connections(refused=1)
     metrics.record_bfd({"tor": (True, 2)})
+    metrics.record_learning(learned=1, kernel={"wanted": 1})
+    metrics.record_fabric(settled=True, retiring=0)
     metrics.count_changes("tor", advertised=1, withdrawn=1)
     metrics.observe_reconcile(0.1)
     exposed = {

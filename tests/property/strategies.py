@@ -84,6 +84,7 @@ subnets = st.builds(
     bgp=policies,
     annotations=attributes,
     vpc=st.sampled_from(("ovn-cluster", "ovn-cluster", "tenant")),
+    gateway_nodes=st.sampled_from(((), (NODE,), (NODE, OTHER_NODE), (OTHER_NODE,))),
     ready=st.booleans(),
     created_at=ages,
 )
@@ -177,16 +178,17 @@ def change_sequences(draw: st.DrawFn, most: int = 14) -> list[Change]:
     return draw(st.permutations(happened))
 
 
-peer_sets = st.lists(st.sampled_from(("p1", "p2", "p3")), max_size=3, unique=True)
+peer_sets = st.lists(st.sampled_from(("p1", "p2", "p3", "p4")), max_size=3, unique=True)
 
 
 @st.composite
 def hosts(draw: st.DrawFn) -> HostView:
-    """None to three peers, as they are before and after establishment."""
+    """None to three peers, as they are before and after establishment; p4 is another node."""
     known: dict[str, Callable[[], Any]] = {
         "p1": lambda: peer("p1", "192.0.2.254"),
         "p2": lambda: peer("p2", "192.0.2.253", asn=65000),
         "p3": lambda: peer("p3", "2001:db8::fe", families=frozenset({Family.IPV6}), extended_next_hop=True),
+        "p4": lambda: peer("p4", "192.0.2.12", asn=65000, node=OTHER_NODE),
     }
     chosen = []
     for name in draw(peer_sets):

@@ -1,6 +1,7 @@
 """What holds whatever happens: the invariants of the pure core."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +61,7 @@ def test_incremental_equals_full(
     last = hosts[0]
     for change in happened:
         reconciler.apply([change])
-        match data.draw(st.sampled_from(("go on", "slice", "finish", "host"))):
+        match data.draw(st.sampled_from(("go on", "slice", "finish", "host", "policy"))):
             case "slice":
                 reconciler.recompute(data.draw(st.integers(0, 3)))
             case "finish":
@@ -69,6 +70,9 @@ def test_incremental_equals_full(
                 last = data.draw(st.sampled_from(hosts))
                 reconciler.set_host(last)
                 listener.peers(set(last.peers))
+            case "policy":
+                flags = replace(flags, announce_pod_cidr=not flags.announce_pod_cidr)
+                reconciler.set_policy(flags)
             case _:
                 continue
         listener.listen(reconciler, data.draw(st.sampled_from((None, 0, 1, 3))))
