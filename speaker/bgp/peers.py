@@ -16,7 +16,7 @@ from speaker.bgp.messages import Cease, ErrorCode, Notification, shutdown_commun
 from speaker.bgp.ranges import Ranges
 from speaker.bgp.session import Session
 from speaker.bgp.sockopts import prepare
-from speaker.bgp.surroundings import IMPORT_LIMIT, Surroundings
+from speaker.bgp.surroundings import Surroundings
 from speaker.model.peer import Password, Peer, PeerRange, SessionStatus
 from speaker.model.prefix import Address, Family, Prefix
 from speaker.model.route import PathAttributes, Paths, PrefixPath, Route
@@ -57,8 +57,7 @@ class PeerSet:
         forwarding_preserved: the F bit of each family; False when the node itself has just booted.
         open_socket: makes TCP sockets of a family, for dialling and listening.
         received_limit: how many received prefixes are kept of a peer without a limit of its own whose routes
-            are not used.
-        import_limit: the same, of one whose routes are used.
+            are not used; of one whose routes are used it is `surroundings.IMPORT_LIMIT`.
         holds_new_sessions: each new session waits for `routes_complete` before it sends anything.
     """
 
@@ -72,7 +71,6 @@ class PeerSet:
         forwarding_preserved: bool = True,
         open_socket: Callable[[socket.AddressFamily], socket.socket] = tcp_socket,
         received_limit: int = 10_000,
-        import_limit: int = IMPORT_LIMIT,
         holds_new_sessions: bool = False,
     ) -> None:
         self._around = Surroundings(
@@ -82,7 +80,6 @@ class PeerSet:
             started_at=started_at,
             forwarding_preserved=forwarding_preserved,
             received_limit=received_limit,
-            import_limit=import_limit,
             holds_new_sessions=holds_new_sessions,
             holds_end_of_rib=lambda: self._end_of_rib_held,
         )

@@ -7,11 +7,11 @@ losing a route. Knows when to decide; what is decided is pure, in `speaker.fabri
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 
 from speaker.bgp import SessionEvent, SessionEventKind
 from speaker.clock import Clock
-from speaker.cluster import Cluster
 from speaker.daemon.learning import Learning
 from speaker.fabric.design import Design, Plan
 from speaker.fabric.nodes import NodeBook
@@ -28,6 +28,9 @@ from speaker.routing.imports import ImportPolicy
 _log = logging.getLogger(__name__)
 
 NOTHING_WANTED = Step(peers=())
+
+Watching = Callable[[Kind], AbstractAsyncContextManager[asyncio.Event]]
+"""Watches a kind while inside; gives what is set once it has been read whole."""
 
 
 class Fabric:
@@ -98,11 +101,11 @@ class Fabric:
         else:
             self._reports.pop(change.ref.name, None)
 
-    async def watch_reports(self, cluster: Cluster) -> None:
+    async def watch_reports(self, watching: Watching) -> None:
         """Watch the reports of the other nodes as long as sessions wait for them, until cancelled."""
         while True:
             await self._wants_reports.wait()
-            async with cluster.watching(Kind.BGP_NODE_STATUS) as synced:
+            async with watching(Kind.BGP_NODE_STATUS) as synced:
                 await synced.wait()
                 self._reports_are_fresh = True
                 self._on_change()

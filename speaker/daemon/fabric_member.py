@@ -69,8 +69,10 @@ class FabricMember:
             clock=clock,
             on_change=on_change,
         )
-        self._report = FabricReport(settings.node_name, self.fabric, self.learning, statuses, cluster, clock)
-        self._oversight = Oversight(self.fabric, cluster, clock)
+        self._report = FabricReport(
+            settings.node_name, self.fabric, self.learning, statuses, cluster.statuses, clock
+        )
+        self._oversight = Oversight(self.fabric, cluster.watching, cluster.statuses, cluster.events, clock)
         self._holds_end = False
         self._listens_at: int | None = None
         self._listen_problem = ""
@@ -79,7 +81,7 @@ class FabricMember:
         """What runs beside the others, by name."""
         yield from self.learning.parts()
         if self._settings.fabric:
-            yield "reports of others", self.fabric.watch_reports(self._cluster)
+            yield "reports of others", self.fabric.watch_reports(self._cluster.watching)
             yield "own report", self._report.run()
             yield "oversight", self._oversight.run()
 

@@ -7,9 +7,9 @@ Knows no condition of a resource: those are the leader's (`oversight`).
 import asyncio
 from collections.abc import Callable, Mapping
 from itertools import islice
+from typing import Protocol
 
 from speaker.clock import Clock
-from speaker.cluster import Cluster
 from speaker.daemon.fabric import Fabric
 from speaker.daemon.learning import Learning
 from speaker.fabric.report import (
@@ -31,6 +31,16 @@ PAUSE_SECONDS = 1.0
 """Between two reports: many sessions come and go together."""
 
 
+class Statuses(Protocol):
+    """Where the statuses of our own resources are written."""
+
+    def write(self, kind: Kind, name: str, status: Mapping[str, object], *, create: bool = False) -> None:
+        """Have this written in the place of what is there."""
+
+    def withdraw(self, kind: Kind, name: str) -> None:
+        """Write it no more."""
+
+
 class FabricReport:
     """This speaker's own report.
 
@@ -39,7 +49,7 @@ class FabricReport:
         fabric: what is wanted and what is held back.
         learning: what has been told and learned.
         sessions: every session by the peer's name.
-        cluster: where the report is written.
+        statuses: where the report is written.
         clock: dates what is held back.
     """
 
@@ -49,14 +59,14 @@ class FabricReport:
         fabric: Fabric,
         learning: Learning,
         sessions: Callable[[], Mapping[str, SessionStatus]],
-        cluster: Cluster,
+        statuses: Statuses,
         clock: Clock,
     ) -> None:
         self._own = own
         self._fabric = fabric
         self._learning = learning
         self._sessions = sessions
-        self._cluster = cluster
+        self._statuses = statuses
         self._clock = clock
         self._changed = asyncio.Event()
 
@@ -76,7 +86,7 @@ class FabricReport:
 
     def _write(self) -> None:
         status = to_status(self.report())
-        self._cluster.statuses.write(Kind.BGP_NODE_STATUS, self._own, status, create=True)
+        self._statuses.write(Kind.BGP_NODE_STATUS, self._own, status, create=True)
 
     def report(self) -> NodeReport:
         """As it stands now."""

@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 Update = Callable[[str, Mapping[Prefix, Paths | None]], None]
 
+MakeFib = Callable[..., Fib]
+"""Makes the kernel's table, with the arguments of `Fib`."""
+
 
 class Learning:
     """The learning half of a speaker.
@@ -44,6 +47,7 @@ class Learning:
         metric: their metric there.
         on_change: called when there is something for `settle` to do.
         clock: measures slices.
+        make_fib: the kernel's table.
     """
 
     def __init__(
@@ -55,12 +59,13 @@ class Learning:
         metric: int,
         on_change: Callable[[], None],
         clock: Clock,
+        make_fib: MakeFib = Fib,
     ) -> None:
         self._update = update
         self._installs = installs
         self._on_change = on_change
         self._clock = clock
-        self._fib = Fib(table=table, metric=metric, on_resolved=self._resolved, on_problem=_problem)
+        self._fib = make_fib(table=table, metric=metric, on_resolved=self._resolved, on_problem=_problem)
         self._rib = LocRib()
         self._outbound = Outbound()
         self._host = HostView()

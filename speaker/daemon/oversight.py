@@ -6,10 +6,11 @@ that all report. Knows reports and resources; must not know sessions.
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from speaker.clock import Clock
-from speaker.cluster import Cluster
-from speaker.daemon.fabric import Fabric
+from speaker.daemon.fabric import Fabric, Watching
+from speaker.daemon.fabric_report import Statuses
 from speaker.fabric.conditions import (
     Condition,
     accepted,
@@ -25,18 +26,31 @@ PAUSE_SECONDS = 1.0
 """Between two looks: a hundred nodes report together."""
 
 
+class Events(Protocol):
+    """Where Kubernetes Events are written."""
+
+    def warn(self, ref: ObjectRef, reason: str, message: str) -> None:
+        """Write a Warning on an object; the same one is not written again and again."""
+
+
 class Oversight:
     """The status of every BGPConfiguration, BGPPeer and BGPFilter, as long as the Lease is ours.
 
     Args:
         fabric: the resources as they stand, and what the nodes report.
-        cluster: where reports are read, and statuses and Events written.
+        watching: watches what the nodes report.
+        statuses: where the statuses are written.
+        events: where Events are written.
         clock: dates conditions.
     """
 
-    def __init__(self, fabric: Fabric, cluster: Cluster, clock: Clock) -> None:
+    def __init__(
+        self, fabric: Fabric, watching: Watching, statuses: Statuses, events: Events, clock: Clock
+    ) -> None:
         self._fabric = fabric
-        self._cluster = cluster
+        self._watching = watching
+        self._statuses = statuses
+        self._events = events
         self._clock = clock
         self._leads = asyncio.Event()
         self._changed = asyncio.Event()
@@ -57,7 +71,7 @@ class Oversight:
         """Look after the resources whenever that is ours to do, until cancelled."""
         while True:
             await self._leads.wait()
-            async with self._cluster.watching(Kind.BGP_NODE_STATUS) as synced:
+            async with self._watching(Kind.BGP_NODE_STATUS) as synced:
                 await synced.wait()
                 while self._leads.is_set():
                     self._changed.clear()
@@ -65,7 +79,7 @@ class Oversight:
                     await asyncio.sleep(PAUSE_SECONDS)
                     await self._changed.wait()
             for ref in self._fabric.resources.views:
-                self._cluster.statuses.withdraw(ref.kind, ref.name)
+                self._statuses.withdraw(ref.kind, ref.name)
 
     def _write(self) -> None:
         reports = tuple(self._fabric.reports.values())
@@ -76,14 +90,14 @@ class Oversight:
             )
             if ref.kind is Kind.BGP_PEER:
                 status |= session_counts(*established(ref.name, reports))
-            self._cluster.statuses.write(ref.kind, ref.name, status)
+            self._statuses.write(ref.kind, ref.name, status)
             self._warn(ref, conditions)
         configuration = next(
             (ref for ref in self._fabric.resources.views if ref.kind is Kind.BGP_CONFIGURATION), None
         )
         if configuration is not None:
             for sentence in (*self._fabric.design.warnings, *_stuck(self._fabric.reports)):
-                self._cluster.events.warn(configuration, "Fabric", sentence)
+                self._events.warn(configuration, "Fabric", sentence)
 
     def _conditions(self, ref: ObjectRef) -> Iterator[Condition]:
         resources = self._fabric.resources
@@ -97,7 +111,7 @@ class Oversight:
         for each in conditions:
             bad = not each.holds if each.type == "Accepted" else each.holds
             if bad:
-                self._cluster.events.warn(ref, each.reason, each.message)
+                self._events.warn(ref, each.reason, each.message)
 
 
 def _stuck(reports: Mapping[str, NodeReport]) -> Iterator[str]:

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from speaker.bgp import SessionEventKind
-from speaker.bgp.messages import KEEPALIVE, MessageType, Notification, prefix_limit_reached
+from speaker.bgp import SessionEvent, SessionEventKind
+from speaker.bgp.messages import KEEPALIVE, MessageType, Notification, UpdateMessage, prefix_limit_reached
 from speaker.bgp.packing import Withdrawal, pack_routes
-from speaker.bgp.session import PREFIX_LIMIT_PAUSE_SECONDS
+from speaker.bgp.peers import tcp_socket
+from speaker.bgp.session import PREFIX_LIMIT_PAUSE_SECONDS, Session
+from speaker.bgp.surroundings import Surroundings
 from speaker.model.peer import SessionState
 from speaker.model.prefix import Family
 from tests.bgp.builders import host_routes, loopback, path, peer, prefix, route, routes, until
@@ -111,12 +113,25 @@ async def test_a_peer_whose_routes_are_used_has_room_for_many_more() -> None:
 
 
 async def test_beyond_that_room_it_is_said_what_is_missing() -> None:
-    async with meeting({"imports": True}, import_limit=5) as met:
-        await met.say(*host_routes(6).values())
-        await met.speaker.until_error("peer sent more than 5 prefixes: the others are not used")
+    events: list[SessionEvent] = []
+    around = Surroundings(
+        spawn=asyncio.ensure_future,
+        open_socket=tcp_socket,
+        on_event=events.append,
+        started_at=None,
+        forwarding_preserved=True,
+        received_limit=2,
+        holds_new_sessions=False,
+        import_limit=5,
+    )
+    session = Session(peer(imports=True), around, released=True)
 
-        assert len(met.received) == 5
-        assert met.flaps == 0
+    session.update_received(UpdateMessage(advertised=tuple(host_routes(6).values())))
+
+    assert len(session.received) == 5
+    told, error = events
+    assert tuple(session.received.values()) == told.advertised
+    assert error.reason == "peer sent more than 5 prefixes: the others are not used"
 
 
 async def test_a_peer_whose_routes_are_used_from_now_on_is_asked_for_what_was_not_kept() -> None:
