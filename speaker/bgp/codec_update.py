@@ -282,9 +282,12 @@ class UpdateDecoder:
         should be excluded from the Phase 2 decision function." RFC 4456 §8: the same for our own
         identifier as ORIGINATOR_ID, or our CLUSTER_ID, which is that identifier unless configured (§7), in
         CLUSTER_LIST.
+
+        Where routes are learned, the AS_PATH is left to the import policy: what it refuses is kept, so that
+        it can be told why, and a change of `allowed_local_asns` finds it.
         """
         peer = self._peer
-        if occurrences(peer.local_asn, attributes) > peer.allowed_local_asns:
+        if not peer.imports and occurrences(peer.local_asn, attributes) > peer.allowed_local_asns:
             return True
         originator, clusters = attributes.get(_CODE.ORIGINATOR_ID), attributes.get(_CODE.CLUSTER_LIST)
         if originator is not None and originator.ton() == peer.router_id.packed:

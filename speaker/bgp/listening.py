@@ -60,17 +60,18 @@ class Listening:
         """
         if (port, addresses) == self._where:
             return
-        before, self._where = (self._where, self._listener), (port, addresses)
+        before, self._where = self._where, (port, addresses)
         opened = self._made()
-        if port == before[0][0]:
+        same_port = port == before[0]
+        if same_port:
             # The same port on other addresses: while the old sockets have it, there may be no new ones.
             self._retire()
         try:
             if opened is not None and self._wanted:
                 self._open(opened)
         except HostError:
-            self._where = before[0]
-            if port == before[0][0]:
+            self._where = before
+            if same_port:
                 self._listener = self._made()
                 self.open()
             raise

@@ -327,7 +327,8 @@ class Session:
             old = self._record.state
             self._record.moved(new, ending.reason)
             self._failed(ending.reason)
-            if old in _OPENING:
+            # A connection that was no session yet.
+            if old in (SessionState.OPEN_SENT, SessionState.OPEN_CONFIRM):
                 self._check_ended()
 
     def _failed(self, reason: str) -> None:
@@ -397,7 +398,3 @@ class Session:
             notification = prefix_limit_reached(family_of(update.advertised[-1].prefix), limit)
             reason = f"peer sent more than {limit} prefixes; next attempt in {PREFIX_LIMIT_PAUSE_SECONDS:g} s"
             self.reset(notification, reason, PREFIX_LIMIT_PAUSE_SECONDS)
-
-
-# The states of a connection that is no session yet.
-_OPENING = (SessionState.OPEN_SENT, SessionState.OPEN_CONFIRM)

@@ -215,6 +215,18 @@ def test_a_range_that_changes_reaches_what_is_inside_and_nothing_else() -> None:
     assert forwarding(loc_rib) == {"10.2.0.0/24": (N1,), POD_CIDR: None}
 
 
+def test_ranges_that_change_twice_before_all_is_decided() -> None:
+    loc_rib = rib(view(1))
+    hear(loc_rib, 1, learned(), learned("10.2.0.0/24"))
+    forwarding(loc_rib)
+
+    loc_rib.set_import(ImportPolicy(ranges=(prefix("10.2.0.0/16"),)))
+    loc_rib.set_import(ImportPolicy(ranges=(prefix("10.2.0.0/16"), prefix("10.3.0.0/16"))))
+    loc_rib.recompute()
+
+    assert forwarding(loc_rib) == {POD_CIDR: None}
+
+
 def test_a_prefix_that_is_allowed_again_follows_its_next_hop_again() -> None:
     loc_rib = rib(view(1))
     allowed = ImportPolicy(ranges=(prefix("10.0.0.0/8"),))

@@ -117,6 +117,32 @@ def test_another_path_becomes_the_best() -> None:
     assert told(loc_rib) == {"n1": {POD_CIDR: theirs}, "n2": {POD_CIDR: None}, "n3": {POD_CIDR: theirs}}
 
 
+def test_the_same_path_from_another_peer_changes_only_who_does_not_hear_it() -> None:
+    loc_rib = rib(client(1), client(2), client(3))
+    theirs = learned(next_hop="192.0.2.19", originator="10.0.0.9")
+    hear(loc_rib, 1, theirs)
+    hear(loc_rib, 2, theirs)
+    told(loc_rib)
+
+    lose(loc_rib, 1, POD_CIDR)
+
+    passed_on = learned(next_hop="192.0.2.19", originator="10.0.0.9", clusters=[CLUSTER])
+    assert told(loc_rib) == {"n1": {POD_CIDR: passed_on}, "n2": {POD_CIDR: None}}
+
+
+def test_a_peer_that_turns_out_to_be_the_originator() -> None:
+    """Its BGP Identifier is known only once its session is established."""
+    loc_rib = rib(client(1), without_session(client(2)))
+    hear(loc_rib, 1, learned(originator=N2))
+    before = told(loc_rib)
+
+    loc_rib.set_host(host(client(1), client(2)))
+    loc_rib.recompute()
+
+    assert set(before) == {"n2"}
+    assert told(loc_rib) == {"n2": {POD_CIDR: None}}
+
+
 def next_hops(paths: Paths | None) -> dict[int, str]:
     """Several paths as their Path Identifiers and next hops."""
     several = () if paths is None else (paths,) if isinstance(paths, Route) else paths
