@@ -29,6 +29,11 @@ COMMANDS = {
     "routes": ("control_commands", "Show the routes that each peer should hear."),
     "learned": ("control_commands", "Show the routes that peers teach, and which of them are used."),
     "explain": ("control_commands", "Show why an object is published or not."),
+    "fabric": (
+        "fabric_command",
+        "Show the fabric as a whole, and check that every node reaches every other.",
+    ),
+    "render-router": ("render_router_command", "Print a router's side of the BGPPeers."),
     "convert": ("convert_command", "Turn Calico's BGP resources into ours."),
     "version": ("program", "Print the version."),
 }
@@ -54,7 +59,8 @@ class Program(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"speaker.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        module = import_module(f"speaker.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

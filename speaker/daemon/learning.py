@@ -74,6 +74,8 @@ class Learning:
         self._facts: dict[str, SessionFacts] = {}
         # The families whose End-of-RIB a peer has sent on its present session.
         self._told: dict[str, set[Family]] = {}
+        # What has a chosen path, by version and length: a report asks for the Pod CIDRs of every Node.
+        self._routed: dict[tuple[int, int], set[Prefix]] = {}
         self._tracked: frozenset[Address] = frozenset()
         self._expected: frozenset[str] = frozenset()
         self._clients: frozenset[str] = frozenset()
@@ -215,11 +217,20 @@ class Learning:
             for peer, changes in self._outbound.take(CHANGES_PER_SLICE).items():
                 self._update(peer, changes)
             routes = self._rib.take_fib(CHANGES_PER_SLICE)
+            self._note_routed(routes)
             if self._installs and routes:
                 self._fib.set_routes(routes)
             for peer, changes in self._rib.take_advertised(CHANGES_PER_SLICE).items():
                 self._update(peer, self._outbound.learned(peer, changes))
             await asyncio.sleep(0)
+
+    def _note_routed(self, routes: Mapping[Prefix, tuple[Address, ...] | None]) -> None:
+        for prefix, next_hops in routes.items():
+            of_length = self._routed.setdefault((prefix.version, prefix.prefixlen), set())
+            if next_hops is None:
+                of_length.discard(prefix)
+            else:
+                of_length.add(prefix)
 
     def _time_slice(self) -> Callable[[], bool]:
         until = self._clock.monotonic() + SLICE_SECONDS
@@ -238,9 +249,9 @@ class Learning:
     def reaches(self, prefix: Prefix) -> bool:
         """Whether a learned route leads to the prefix: its own, or one that holds it."""
         return any(
-            each.is_chosen
-            for length in range(prefix.prefixlen, -1, -1)
-            for each in self._rib.paths(prefix.supernet(new_prefix=length))
+            prefix.supernet(new_prefix=length) in prefixes
+            for (version, length), prefixes in self._routed.items()
+            if prefixes and version == prefix.version and length <= prefix.prefixlen
         )
 
     def desired(self, peer: str) -> Mapping[Prefix, Paths]:

@@ -165,7 +165,9 @@ def _changed(route: Route, operations: FilterOperations, *, may_prepend: bool) -
     if operations.set_local_preference is not None:
         after = replace(after, local_preference=operations.set_local_preference)
     if operations.set_med is not None:
-        after = replace(after, med=operations.set_med)
+        # Toward another AS a MED goes only if it is not the one that was received (RFC 4271 §5.1.4).
+        ours = None if after.learned is None else replace(after.learned, med=None)
+        after = replace(after, med=operations.set_med, learned=ours)
     if operations.prepend_as_path and may_prepend:
         learned = after.learned or Learned()
         path = _prepended(learned.as_path, operations.prepend_as_path)

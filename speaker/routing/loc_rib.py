@@ -219,8 +219,9 @@ class LocRib:
 
     @property
     def has_changes(self) -> bool:
-        """Whether `take_fib` or `take_advertised` would give something once the recomputation is complete."""
-        return len(self._forwarding) + len(self._telling) > 0
+        """Whether `take_fib` or `take_advertised` would give something now."""
+        complete = self.is_complete
+        return self._forwarding.has_any(complete=complete) or self._telling.has_any(complete=complete)
 
     def take_fib(self, limit: int | None = None) -> Mapping[Prefix, tuple[Address, ...] | None]:
         """Where packets shall go differently since this was last called: BGP next hops, several with ECMP.

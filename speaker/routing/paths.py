@@ -181,8 +181,9 @@ class Waiting:
         self._reaching: OrderedDict[Entry, None] = OrderedDict()
         self._leaving: OrderedDict[Entry, None] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._reaching) + len(self._leaving)
+    def has_any(self, *, complete: bool) -> bool:
+        """Whether `take` would give something."""
+        return bool(self._reaching or (complete and self._leaving))
 
     def note(self, entry: Entry, *, is_told: bool, leaves: bool) -> None:
         """How a prefix stands now: as it was told, or with something to tell."""

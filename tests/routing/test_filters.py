@@ -1,5 +1,6 @@
 """BGPFilter rules: what matches, what decides, what changes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -167,6 +168,19 @@ def test_operations() -> None:
     assert found == learned(
         communities=(1, 2), large_communities=((1, 1, 1),), local_preference=300, med=7, path=(5,)
     )
+
+
+def test_a_med_that_is_set_to_what_was_received_is_ours() -> None:
+    """Else it would be left out toward another AS, as a received one is."""
+    received = learned(med=7)
+    attributes = replace(received.attributes, learned=Learned(med=7))
+    filters = [exporting(accept(operations=FilterOperations(set_med=7)))]
+
+    found = export_route(filters, replace(received, attributes=attributes), EBGP).route
+
+    assert found is not None
+    assert found.attributes.med == 7
+    assert found.attributes.learned == Learned()
 
 
 def test_prepending_is_for_external_peers() -> None:

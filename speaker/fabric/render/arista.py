@@ -30,9 +30,6 @@ def _head(side: RouterSide) -> Iterator[str]:
 
 
 def _policy(side: RouterSide) -> Iterator[str]:
-    yield "ip routing"
-    if Family.IPV6 in side.families:
-        yield "ipv6 unicast-routing"
     for number, prefix in enumerate(side.accepted_of(Family.IPV4), start=1):
         yield f"ip prefix-list {PREFIXES[Family.IPV4]} seq {number * 10} permit {prefix} le 32"
     if side.accepted_of(Family.IPV6):
@@ -92,8 +89,6 @@ def _settings(terms: Terms, max_prefixes: int | None) -> Iterator[str]:
     if terms.is_internal:
         yield "route-reflector-client"
         yield "next-hop-self"
-    if not terms.graceful_restart:
-        yield "no graceful-restart-helper"
     if terms.bfd is not None:
         yield "bfd"
         # What a Node can take is what we may send, and the other way round.

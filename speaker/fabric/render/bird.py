@@ -117,7 +117,7 @@ def _settings(terms: Terms) -> Iterator[str]:
     yield from _distance(terms)
     if terms.password is not None:
         yield f"password {password_variable(terms.password)}"
-    yield f"graceful restart {'aware' if terms.graceful_restart else 'off'}"
+    yield "graceful restart aware"
     if terms.bfd is not None:
         yield f"bfd {{ {_bfd(terms.bfd)} }}"
     if terms.is_internal:

@@ -23,7 +23,7 @@ _WORDS = {Family.IPV4: "ip", Family.IPV6: "ipv6"}
 
 def render(side: RouterSide) -> str:
     """The text, with passwords as ${BGP_PASSWORD_...} for envsubst."""
-    return "\n".join((*_head(side), *_bfd(side), *_policy(side), *_bgp(side))) + "\n"
+    return "\n".join((*_head(side), *_policy(side), *_bgp(side), *_bfd(side))) + "\n"
 
 
 def _head(side: RouterSide) -> Iterator[str]:
@@ -40,6 +40,7 @@ def _bfd(side: RouterSide) -> Iterator[str]:
     profiles = sorted({each.terms.bfd for each in side.groups if each.terms.bfd is not None}, key=_profile)
     if not profiles:
         return
+    # Last: a bgpd with a file of its own leaves `router bgp` at the first line that is not for it.
     yield "bfd"
     for timers in profiles:
         yield f" profile {_profile(timers)}"
@@ -59,8 +60,9 @@ def _policy(side: RouterSide) -> Iterator[str]:
     """RFC 8212: a session with another AS carries nothing without a policy in each direction."""
     for family in Family:
         word, name = _WORDS[family], PREFIXES[family]
-        for number, prefix in enumerate(side.accepted_of(family), start=1):
-            yield f"{word} prefix-list {name} seq {number * 5} permit {prefix} le {_LENGTHS[family]}"
+        for prefix in side.accepted_of(family):
+            # Unnumbered: what comes between changes no other line, and what is there is not added again.
+            yield f"{word} prefix-list {name} permit {prefix} le {_LENGTHS[family]}"
     for number, family in enumerate(Family, start=1):
         if side.accepted_of(family):
             yield f"route-map {ROUTES} permit {number * 10}"
@@ -110,7 +112,6 @@ def _settings(terms: Terms) -> Iterator[str]:
         yield f"ttl-security hops {terms.ttl_security_hops}"
     if terms.extended_next_hop:
         yield "capability extended-nexthop"
-    yield "graceful-restart-helper" if terms.graceful_restart else "graceful-restart-disable"
     if terms.bfd is not None:
         yield "bfd"
         yield f"bfd profile {_profile(terms.bfd)}"

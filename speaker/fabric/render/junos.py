@@ -119,17 +119,15 @@ def _settings(terms: Terms, side: RouterSide) -> Iterator[str]:
         yield f"cluster {side.router_id or '${CLUSTER_ID}'};"
     elif terms.own_as_allowed:
         yield "advertise-peer-as;"
-    if not terms.graceful_restart:
-        yield from _block("graceful-restart", ("disable;",))
     if terms.bfd is not None:
         yield from _block("bfd-liveness-detection", _bfd(terms.bfd))
     yield "multipath multiple-as;" if side.has_many_as_numbers and not terms.is_internal else "multipath;"
     yield f"import {ROUTES};"
     yield f"export {f'[ {NEXT_HOP} {ROUTES} ]' if terms.is_internal else ROUTES};"
     for family in terms.families:
-        yield from _block(
-            f"family {_FAMILIES[family]}", _block("unicast", _unicast(terms, family, side.max_prefixes))
-        )
+        details = list(_unicast(terms, family, side.max_prefixes))
+        unicast = _block("unicast", details) if details else ("unicast;",)
+        yield from _block(f"family {_FAMILIES[family]}", unicast)
 
 
 def _bfd(timers: BfdTimers) -> Iterator[str]:

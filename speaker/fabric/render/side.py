@@ -1,7 +1,8 @@
 """Who peers with a router, and what the router has to be told of each: as values, for all formats.
 
 Knows the plan of the whole cluster, from which every value is taken as the speakers take theirs. Must not
-know any format. Nodes of which all the same holds are one group, so that a Node that joins adds one line.
+know any format. Of graceful restart (RFC 4724) nothing is said: all routers help a Node that asks for it
+in its OPEN, unless they were told not to. Nodes of which all the same holds are one group, so that a Node that joins adds one line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -61,7 +62,6 @@ class Terms:
         multihop_ttl: the TTL of packets to another AS; None reaches the same link only.
         ttl_security_hops: RFC 5082; None is off.
         bfd: the Nodes' timers.
-        graceful_restart: the Nodes want their routes kept while they restart (RFC 4724).
         extended_next_hop: IPv4 with IPv6 next hops (RFC 8950).
         sends_paths: the router sends several paths to one prefix (RFC 7911).
         receives_paths: it is sent several.
@@ -80,7 +80,6 @@ class Terms:
     multihop_ttl: int | None
     ttl_security_hops: int | None
     bfd: BfdTimers | None
-    graceful_restart: bool
     extended_next_hop: bool
     sends_paths: bool
     receives_paths: bool
@@ -256,7 +255,6 @@ def _terms(peer: Peer, terms: BgpPeer, listen_port: int) -> Terms:
         multihop_ttl=multihop if peer.ttl_security_hops is None else None,
         ttl_security_hops=peer.ttl_security_hops,
         bfd=peer.bfd,
-        graceful_restart=peer.graceful_restart is not None,
         extended_next_hop=peer.extended_next_hop,
         sends_paths=peer.add_path_receive,
         receives_paths=peer.add_path_send,
