@@ -9,12 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from speaker.errors import UsageError
+from speaker.fabric.design import Plan as FabricPlan
+from speaker.fabric.nodes import NodeBook
+from speaker.fabric.resources import ResourceBook
 from speaker.model.objects import Change, NodeView
-from speaker.model.peer import Peer
+from speaker.model.peer import Password, Peer
 from speaker.model.policy import HostView, PeerView
 from speaker.model.prefix import Address, Prefix, family_of, sort_key
 from speaker.model.publication import REASON_SENTENCES, Exclusion
-from speaker.model.route import PathAttributes, Route
+from speaker.model.route import AdjRibOut, PathAttributes, Route
+from speaker.routing.outbound import Outbound
 from speaker.routing.reconcile import Result, reconcile
 from speaker.settings import Settings, settings_from
 
@@ -27,11 +31,17 @@ UNKNOWN_NODE_ROUTER_ID = "192.0.2.1"
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """What one node would do."""
+    """What one node would do.
+
+    Attributes:
+        result: what follows from the objects.
+        tables: what of it each peer would hear.
+    """
 
     node: str
     peers: tuple[Peer, ...]
     result: Result
+    tables: Mapping[str, AdjRibOut]
 
 
 class Planner:
@@ -55,7 +65,12 @@ class Planner:
     def plans(self, changes: Sequence[Change]) -> tuple[NodePlan, ...]:
         """A plan for every Node among the objects, by name; raises UsageError when there is none."""
         nodes = {change.ref.name: change.view for change in changes if isinstance(change.view, NodeView)}
-        return tuple(self._plan(name, nodes.get(name), changes) for name in self._names(nodes))
+        fabric = _Fabric(self.settings, changes)
+        return tuple(self._plan(name, nodes.get(name), changes, fabric) for name in self._names(nodes))
+
+    def problems(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        """What the resources of the fabric have wrong, a sentence each."""
+        return _Fabric(self.settings, changes).problems
 
     def _names(self, nodes: Mapping[str, NodeView]) -> Sequence[str]:
         if self._chosen is None and not nodes:
@@ -66,11 +81,16 @@ class Planner:
             raise UsageError(f"--node-name={self._chosen}: the Nodes are {', '.join(sorted(nodes)[:20])}")
         return sorted(nodes) if self._chosen is None else [self._chosen]
 
-    def _plan(self, name: str, node: NodeView | None, changes: Sequence[Change]) -> NodePlan:
+    def _plan(
+        self, name: str, node: NodeView | None, changes: Sequence[Change], fabric: "_Fabric"
+    ) -> NodePlan:
         settings = self._settings(name, node)
-        peers = settings.peers()
+        taken = {peer.address for peer in settings.peers()}
+        asked = (peer for peer in fabric.peers(name) if peer.address not in taken)
+        peers = (*settings.peers(), *asked)
         host = _host(settings, peers, node.internal_ips if node else ())
-        return NodePlan(name, peers, reconcile(settings.publication_policy(), host, changes))
+        result = reconcile(settings.publication_policy(), host, changes)
+        return NodePlan(name, peers, result, fabric.exported(host, result.adj_ribs_out))
 
     def _settings(self, name: object, node: NodeView | None) -> Settings:
         environ = dict(self._environ)
@@ -82,6 +102,50 @@ class Planner:
             return settings_from({**self._given, "node-name": name}, environ)
         except UsageError as error:
             raise UsageError(f"Node {name}: {error}" if node else str(error)) from None
+
+
+class _Fabric:
+    """What the cluster says of peers; nothing without --fabric."""
+
+    def __init__(self, settings: Settings, changes: Sequence[Change]) -> None:
+        policy = settings.publication_policy()
+        nodes = NodeBook(label=policy.node_label, pod_cidr_source=policy.pod_cidr_source)
+        self._resources = ResourceBook()
+        if settings.fabric:
+            nodes.apply(changes)
+            self._resources.apply(changes)
+        resources = self._resources
+        self._plan = FabricPlan(nodes.nodes, resources.configuration, resources.peers)
+        self._configured = settings.fabric
+
+    def peers(self, node: str) -> tuple[Peer, ...]:
+        """The peers of one node; passwords are in Secrets, which a plan does not read."""
+        return self._plan.of(node, lambda _: Password("not read")).peers if self._configured else ()
+
+    def exported(self, host: HostView, tables: Mapping[str, AdjRibOut]) -> Mapping[str, AdjRibOut]:
+        """What is left of each peer's table by the export rules of BGPFilters."""
+        outbound = Outbound()
+        advertisements = self._resources.configuration.prefix_advertisements
+        outbound.set_host(host, self._resources.filters, advertisements)
+        found: dict[str, AdjRibOut] = {}
+        for peer, table in tables.items():
+            passed = outbound.own(peer, table)
+            found[peer] = {prefix: paths for prefix, paths in passed.items() if isinstance(paths, Route)}
+        return found
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong or doubtful, a sentence each."""
+        if not self._configured:
+            return ()
+        wrong = [f"{ref}: {each}" for ref, found in self._resources.problems.items() for each in found]
+        conflicts = [f"BGPPeer {name}: {sentence}" for name, sentence in self._plan.conflicts.items()]
+        missing = [
+            f"BGPPeer {name}: there is no BGPFilter {each}"
+            for name, filters in self._resources.missing_filters.items()
+            for each in filters
+        ]
+        return (*wrong, *conflicts, *missing, *self._plan.warnings)
 
 
 def _host(settings: Settings, peers: Iterable[Peer], internal_ips: tuple[Address, ...]) -> HostView:
@@ -120,7 +184,7 @@ def routes_to(plan: NodePlan, peer: str) -> list[dict[str, object]]:
     for ref, outcome in sorted(plan.result.outcomes.items()):
         for publication in outcome.publications:
             because.setdefault(publication.prefix, []).append(f"{ref}: {publication.why}")
-    table = plan.result.adj_ribs_out.get(peer, {})
+    table = plan.tables.get(peer, {})
     return [_route(table[prefix], because.get(prefix, [])) for prefix in sorted(table, key=sort_key)]
 
 

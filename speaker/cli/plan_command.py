@@ -53,6 +53,7 @@ def plan(paths: Sequence[str], output: str, **parameters: object) -> None:
     log.configure("error", planner.settings.log_format)
     changes, problems = _from_files(paths, planner.settings) if paths else _from_cluster(planner.settings)
     plans = planner.plans(changes)
+    problems += planner.problems(changes)
     if output == "json":
         click.echo(json.dumps({"nodes": planning.as_document(plans), "problems": problems}, indent=2))
         return

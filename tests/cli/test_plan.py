@@ -1,13 +1,14 @@
 """What `speaker plan` says, from objects to text."""
 
 from collections.abc import Mapping
-from ipaddress import ip_address
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 
 from speaker.errors import UsageError
-from speaker.model.objects import Change, Kind, Meta, NodeView, ObjectRef, PodView, View
+from speaker.model.objects import Change, Kind, Meta, NodeView, ObjectRef, PodView, ResourceView, View
 from speaker.model.prefix import Address
 from speaker.plan import Planner, as_document
 
@@ -119,3 +120,62 @@ def test_the_environment_of_the_planning_host_stands_for_no_node() -> None:
 def test_wrong_flags_are_told_before_anything_is_read() -> None:
     with pytest.raises(UsageError, match=r"missing required flags: --neighbor-as, --cluster-as"):
         Planner({"neighbor-address": "10.0.0.1"}, {})
+
+
+# -- the fabric ----------------------------------------------------------------------------------------
+
+
+def resource(kind: Kind, name: str, **spec: object) -> ResourceView:
+    return ResourceView(meta=Meta(ref=ObjectRef(kind, "", name), annotations={}), spec=spec)
+
+
+MESH = resource(Kind.BGP_CONFIGURATION, "default", nodeToNodeMeshEnabled=True)
+ROUTER = resource(Kind.BGP_PEER, "router", peerIP="192.0.2.254", asNumber=65030, filters=["pods"])
+
+
+def with_pods(view: NodeView, *cidrs: str) -> NodeView:
+    return replace(view, pod_cidrs=tuple(ip_network(each) for each in cidrs))
+
+
+def test_peers_of_the_cluster_are_planned_for() -> None:
+    nodes = with_pods(N1, "10.1.0.0/24"), with_pods(N2, "10.2.0.0/24")
+    planner = Planner({"fabric": True}, {})
+
+    [first, second] = as_document(planner.plans(changes(*nodes, MESH)))
+
+    assert [(peer["peer"], peer["asn"]) for peer in as_list(first["peers"])] == [("n2", 64512)]
+    [route] = as_list(as_list(second["peers"])[0]["routes"])
+    assert (route["prefix"], route["next_hop"]) == ("10.2.0.0/24", "192.0.2.2")
+
+
+def test_export_rules_count() -> None:
+    filters = resource(
+        Kind.BGP_FILTER, "pods", exportV4=[{"action": "Reject", "cidr": "10.1.0.0/16", "matchOperator": "In"}]
+    )
+    nodes = with_pods(N1, "10.1.0.0/24"), with_pods(N2, "10.2.0.0/24")
+
+    plans = as_document(Planner({"fabric": True}, {}).plans(changes(*nodes, ROUTER, filters)))
+
+    heard = [[route["prefix"] for route in as_list(as_list(each["peers"])[0]["routes"])] for each in plans]
+    assert heard == [[], ["10.2.0.0/24"]]
+
+
+def test_what_is_wrong_with_resources_is_told() -> None:
+    bad = resource(Kind.BGP_PEER, "bad", peerIP="router")
+
+    problems = Planner({"fabric": True}, {}).problems(changes(N1, MESH, ROUTER, bad))
+
+    assert any(each.startswith("BGPPeer bad: spec.peerIP") for each in problems)
+    assert "BGPPeer router: there is no BGPFilter pods" in problems
+
+
+def test_without_the_flag_resources_are_nothing() -> None:
+    planner = Planner(FLAGS, {})
+
+    assert planner.problems(changes(N1, resource(Kind.BGP_PEER, "bad", peerIP="router"))) == ()
+    assert [peer.name for peer in planner.plans(changes(N1, MESH))[0].peers] == ["10.0.0.1"]
+
+
+def as_list(value: object) -> list[dict[str, Any]]:
+    assert isinstance(value, list)
+    return value
