@@ -3,20 +3,18 @@
 pyroute2 is the codec. Knows nothing of peers, of time or of what an answer is used for.
 """
 
-import errno
-import os
 import socket
 import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
-from typing import Self
 
-from pyroute2.netlink import NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR
+from pyroute2.netlink import NLM_F_REQUEST, NLMSG_ERROR
 from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_NEWADDR
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from speaker.kernel.netlink import HEADER, SocketFactory, attributes, messages, unavailable
+from speaker.kernel.dialogue import Dialogue
+from speaker.kernel.netlink import HEADER, attributes
 from speaker.model.prefix import Address
 
 ADDRESS_EVENTS = frozenset({RTM_NEWADDR, RTM_DELADDR})
@@ -25,28 +23,10 @@ _IFADDRMSG = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, int
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x40
 _RTN_UNICAST, _RTN_LOCAL = 1, 2
-_READ_BYTES = 65536
 
 
-class Conversation:
-    """One reading of the tables over a socket of its own, so that no stale answer is ever met.
-
-    The kernel answers within `send`: what it has to say is in the socket's queue when the call
-    returns, so that every question takes microseconds and none waits.
-    """
-
-    def __init__(self, factory: SocketFactory) -> None:
-        try:
-            self._socket = factory()
-        except OSError as error:
-            raise unavailable(error) from error
-        self._socket.setblocking(False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
+class Conversation(Dialogue):
+    """One reading of the tables."""
 
     def addresses(self) -> Iterator[set[Address]]:
         """The usable local addresses, in portions of a few hundred.
@@ -58,23 +38,10 @@ class Conversation:
             HostError: the kernel refuses.
             InterruptedError: the table changed under the reading; read again.
         """
-        self._send(
-            HEADER.pack(HEADER.size + _IFADDRMSG.size, RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
-            + _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        )
-        while True:
-            portion: set[Address] = set()
-            for message_type, flags, payload in messages(self._receive()):
-                if flags & NLM_F_DUMP_INTR:
-                    raise InterruptedError(errno.EINTR, "the addresses changed while they were read")
-                if message_type == NLMSG_DONE:
-                    yield portion
-                    return
-                if message_type == NLMSG_ERROR:
-                    raise unavailable(_error(payload))
-                if message_type == RTM_NEWADDR and (address := _address(payload)) is not None:
-                    portion.add(address)
-            yield portion
+        header = _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        for portion in self.portions(RTM_GETADDR, RTM_NEWADDR, header):
+            found = (_address(payload) for payload in portion)
+            yield {address for address in found if address is not None}
 
     def source_toward(self, destination: Address) -> Address | None:
         """The source address the kernel would choose toward `destination`; None without a route.
@@ -126,26 +93,9 @@ class Conversation:
         request["header"]["type"] = message_type
         request["header"]["flags"] = NLM_F_REQUEST
         request.encode()
-        self._send(bytes(request.data))
-        answer = self._receive()
+        self.send(bytes(request.data))
+        answer = self.receive()
         return None if HEADER.unpack_from(answer)[1] == NLMSG_ERROR else bytes(answer)
-
-    def _send(self, request: bytes) -> None:
-        try:
-            self._socket.sendto(request, (0, 0))
-        except OSError as error:
-            raise unavailable(error) from error
-
-    def _receive(self) -> memoryview:
-        try:
-            return memoryview(self._socket.recv(_READ_BYTES))
-        except OSError as error:
-            raise unavailable(error) from error
-
-
-def _error(payload: memoryview) -> OSError:
-    number = -struct.unpack_from("=i", payload)[0]
-    return OSError(number, os.strerror(number))
 
 
 def _address(payload: memoryview) -> Address | None:

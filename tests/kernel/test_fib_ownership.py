@@ -12,6 +12,7 @@ import pytest
 from speaker.errors import HostError
 from speaker.kernel import Fib
 from tests.kernel.fibs import gateways, monitoring, netlink_in, prefix, running
+from tests.kernel.overrun import Overrun
 from tests.lab.net.namespace import Namespace
 
 pytestmark = pytest.mark.netns
@@ -258,24 +259,6 @@ async def test_one_leg_of_ecmp_that_dies_is_taken_out(namespace: Namespace) -> N
         await run.until_ours(lambda ours: gateways(ours["10.244.1.0/24"]) == {"10.0.0.2"})
         await run.ip("link set far1 up")
         await run.until_ours(lambda ours: gateways(ours["10.244.1.0/24"]) == {"10.0.0.2", "10.0.1.2"})
-
-
-class Overrun(socket.socket):
-    """Counts how often the kernel had to drop events, in a buffer that is much too small."""
-
-    overruns = 0
-
-    def setsockopt(self, level: int, option: int, value: Any, *rest: Any) -> None:
-        if (level, option) == (socket.SOL_SOCKET, socket.SO_RCVBUF):
-            value = 4096
-        super().setsockopt(level, option, value, *rest)
-
-    def recv_into(self, *arguments: Any) -> int:
-        try:
-            return super().recv_into(*arguments)
-        except OSError as error:
-            Overrun.overruns += error.errno == errno.ENOBUFS
-            raise
 
 
 async def test_an_overrun_loses_nothing(namespace: Namespace) -> None:

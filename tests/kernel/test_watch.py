@@ -15,6 +15,7 @@ import pytest
 from speaker.errors import HostError
 from speaker.kernel import HostFacts, Kernel
 from speaker.model.prefix import Address
+from tests.kernel.overrun import Overrun
 from tests.lab.net.namespace import Namespace
 
 pytestmark = pytest.mark.netns
@@ -191,24 +192,6 @@ async def test_a_burst_of_route_events_costs_a_few_readings(namespace: Namespace
         await asyncio.to_thread(namespace.ip, burst + "addr add 10.0.0.99/24 dev up0\n")
         await watch.until(lambda facts: ip_address("10.0.0.99") in facts.addresses)
     assert opened < 50
-
-
-class Overrun(socket.socket):
-    """Counts how often the kernel had to drop events, in a buffer that is much too small."""
-
-    overruns = 0
-
-    def setsockopt(self, level: int, option: int, value: Any, *rest: Any) -> None:
-        if (level, option) == (socket.SOL_SOCKET, socket.SO_RCVBUF):
-            value = 4096
-        super().setsockopt(level, option, value, *rest)
-
-    def recv_into(self, *arguments: Any) -> int:
-        try:
-            return super().recv_into(*arguments)
-        except OSError as error:
-            Overrun.overruns += error.errno == errno.ENOBUFS
-            raise
 
 
 async def test_an_overrun_loses_nothing(namespace: Namespace) -> None:
