@@ -198,6 +198,7 @@ class Fabric:
                 if name in self._running
             },
             lost_without=self._learning.lost_without,
+            lost_under=self._learning.lost_under,
             reports=self._reports if self._reports_are_fresh else {},
             nodes=self.nodes.nodes.keys(),
             now=self._clock.monotonic(),

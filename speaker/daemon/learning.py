@@ -7,6 +7,7 @@ Knows no resource and no Node; chooses no route.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
 from typing import Any
 
 from speaker.bgp import SessionEvent, SessionEventKind
@@ -28,6 +29,9 @@ SLICE_SECONDS = 0.005
 
 CHANGES_PER_SLICE = 500
 """How many prefixes are handed over in one turn of the event loop: some milliseconds."""
+
+MAIN_TABLE = 254
+"""RT_TABLE_MAIN: where the routes to the node's own Pods are."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ class Learning:
     ) -> None:
         self._update = update
         self._installs = installs
+        self._is_main_table = table == MAIN_TABLE
         self._on_change = on_change
         self._clock = clock
         self._fib = make_fib(table=table, metric=metric, on_resolved=self._resolved, on_problem=_problem)
@@ -125,8 +130,12 @@ class Learning:
         self._on_change()
 
     def set_own_prefixes(self, prefixes: Collection[Prefix]) -> None:
-        """What this node owns: packets to what is not there end here, and not in a loop."""
-        if self._installs:
+        """What this node owns: packets to what is not there end here, and not in a loop.
+
+        In a table other than the main one nothing is laid: a rule sends packets there before they come to
+        the routes to this node's own Pods, and would send them no further.
+        """
+        if self._installs and self._is_main_table:
             self._fib.set_blackholes(prefixes)
 
     def own(self, peer: str, changes: Mapping[Prefix, Route | None]) -> None:
@@ -241,6 +250,10 @@ class Learning:
     def lost_without(self, peers: frozenset[str]) -> tuple[Prefix, ...]:
         """The prefixes that nobody else would carry."""
         return self._rib.lost_without(peers)
+
+    def lost_under(self, cluster_id: IPv4Address) -> tuple[Prefix, ...]:
+        """The prefixes that would be taken for loops if this became our CLUSTER_ID."""
+        return self._rib.lost_under(cluster_id)
 
     def paths(self, prefix: Prefix) -> tuple[Candidate, ...]:
         """Every path to a prefix, the best first, each with why it is chosen or not."""

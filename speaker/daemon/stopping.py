@@ -41,7 +41,8 @@ async def decide_stop(settings: Settings, cluster: FreshLook) -> Stop:
     """Choose by `--shutdown`; `auto` looks at the cluster first. Never raises."""
     if settings.shutdown is ShutdownMode.WITHDRAW:
         return Stop(graceful_restart=False, reason="--shutdown=withdraw")
-    if settings.graceful_restart is None:
+    # Sessions between nodes always have graceful restart; peers without it get Cease in any case.
+    if settings.graceful_restart is None and not settings.fabric:
         return Stop(graceful_restart=False, reason="graceful restart is off")
     if settings.shutdown is ShutdownMode.GRACEFUL_RESTART:
         return Stop(graceful_restart=True, reason="--shutdown=graceful-restart")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from annotations.problems import bounded
-from speaker.fabric.report import NodeReport, time_text
+from speaker.fabric.report import NodeReport, SessionReport, time_text
 from speaker.model.peer import SessionState
 
 LONGEST_MESSAGE = 1024
@@ -81,16 +81,22 @@ def resource_status(
 def established(peer: str, reports: Iterable[NodeReport]) -> tuple[int, int]:
     """How many sessions of a BGPPeer are established, and how many there are, as the Nodes report.
 
-    A session between two Nodes counts at each end.
+    A session between two Nodes counts at each end, and is established when no end says that it is not:
+    the report of a speaker that has died says what was.
     """
+    by_node = {report.node: report for report in reports}
     origin = f"BGPPeer {peer}"
-    states = [
-        session.state
-        for report in reports
+    ends = [
+        (session, by_node[session.node].session(node) if session.node in by_node else None)
+        for node, report in by_node.items()
         for session in report.sessions
         if session.origin == origin and session.retiring is None
     ]
-    return sum(state is SessionState.ESTABLISHED for state in states), len(states)
+    return sum(_is_up(here) and (there is None or _is_up(there)) for here, there in ends), len(ends)
+
+
+def _is_up(session: SessionReport) -> bool:
+    return session.state is SessionState.ESTABLISHED
 
 
 def session_counts(up: int, total: int) -> dict[str, object]:

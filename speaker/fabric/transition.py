@@ -13,11 +13,13 @@ A session that no design wants any more is retired. It goes on with its old sett
   (d) where it leads to another Node, that one is ready too, or has dropped it already,
 
 or until the deadline has passed since it began to retire. What would take something away from a running
-session, such as reflection from a client, waits likewise.
+session waits likewise: reflection from a client, and from this Node what was reflected to it under the
+CLUSTER_ID that it is to have itself.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
 
 from speaker.fabric.design import Design
 from speaker.fabric.report import NodeReport
@@ -32,6 +34,14 @@ NAMED = 3
 
 LostWithout = Callable[[frozenset[str]], tuple[Prefix, ...]]
 """The prefixes that have a path now and would have none without these peers."""
+
+LostUnder = Callable[[IPv4Address], tuple[Prefix, ...]]
+"""The prefixes that have a path now and would have none under this CLUSTER_ID: all would be loops."""
+
+
+def nothing_lost(_: IPv4Address) -> tuple[Prefix, ...]:
+    """No prefix was reflected to this Node."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +70,7 @@ class Scene:
         running: the peers that run now, by name; those of the fabric alone.
         sessions: the established sessions, by the peer's name.
         lost_without: asked only when something is to be given up.
+        lost_under: asked only when this Node is to reflect under another CLUSTER_ID.
         reports: what other Nodes report; needed only while the step before had `wants_reports`.
         nodes: the names of the Nodes that exist.
         now: monotonic seconds.
@@ -71,6 +82,7 @@ class Scene:
     running: Mapping[str, Peer]
     sessions: Mapping[str, Session]
     lost_without: LostWithout
+    lost_under: LostUnder = nothing_lost
     reports: Mapping[str, NodeReport] = field(default_factory=dict)
     nodes: Collection[str] = ()
     now: float
@@ -271,6 +283,7 @@ class _Moment:
                 kept = old
             else:
                 reason = self._clients if _is_less(old, new) else ""
+                reason = reason or self._loop_reason(old, new)
                 reason = reason or self._import_reason(name, old, new, leaving)
                 kept = _kept(old, new)
             if reason and not self._is_overdue(name):
@@ -307,6 +320,15 @@ class _Moment:
         if changing:
             return "waits for its turn: another session begins anew"
         return _lost_sentence(self._scene.lost_without(leaving | {name}))
+
+    def _loop_reason(self, old: Peer, new: Peer) -> str:
+        """What a session waits for that is to have a CLUSTER_ID under which others reflect to this Node.
+
+        RFC 4456 §8: what they have reflected is a loop from then on, and has to come by another way first.
+        """
+        if new.cluster_id is None or new.cluster_id == old.cluster_id:
+            return ""
+        return _lost_sentence(self._scene.lost_under(new.cluster_id))
 
     def _import_reason(self, name: str, old: Peer, new: Peer, leaving: frozenset[str]) -> str:
         """What keeps the routes of a peer that is not to be learned from any more."""
@@ -346,11 +368,11 @@ def _is_less(old: Peer, new: Peer) -> bool:
 
 
 def _kept(old: Peer, new: Peer) -> Peer:
-    """The new settings without what would take something away."""
+    """The new settings without what would take something away, as another CLUSTER_ID may."""
     return replace(
         new,
         client=old.client or new.client,
-        cluster_id=old.cluster_id if old.cluster_id is not None else new.cluster_id,
+        cluster_id=old.cluster_id,
         imports=old.imports or new.imports,
     )
 

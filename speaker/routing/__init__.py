@@ -10,6 +10,13 @@ prefixes, by `request` and `locality`) → `table` (who asks for a prefix, by `g
 `reconcile` composes them. No clock, log, task, environment or randomness here: the reasons are
 returned, and the shell tells them.
 
-Supported standards: RFC 4271 §5.1 (NEXT_HOP, MULTI_EXIT_DISC, LOCAL_PREF), RFC 1997 and RFC 8092
-(communities), RFC 8950 (IPv4 routes with an IPv6 next hop).
+What peers teach flows beside it: `imports` (which routes may be used, by `filters`) → `decision` (which of
+several) → `reflect` (who else hears of it) → `paths` (what is kept, and what waits to be taken);
+`learning_peers` says how peers judge and hear, `loc_rib` composes them. `outbound` puts own and learned
+routes together for each peer.
+
+Supported standards: RFC 4271 §5.1 (NEXT_HOP, MULTI_EXIT_DISC, LOCAL_PREF) and §9.1 (decision process),
+RFC 1997 and RFC 8092 (communities), RFC 4456 (route reflection), RFC 7911 (several paths), RFC 8326
+(graceful shutdown), RFC 8950 (IPv4 routes with an IPv6 next hop), RFC 9234 (ONLY_TO_CUSTOMER), RFC 9494
+(what is long stale comes last).
 """

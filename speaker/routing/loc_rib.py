@@ -7,6 +7,7 @@ size and in any order with the same end. No clock, log or task; nothing of our o
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address
 from types import MappingProxyType
 
 from speaker.model.fib import UNREACHABLE, Resolution
@@ -264,6 +265,14 @@ class LocRib:
         lost = (entry.prefix for entry in reached if entry.order and _all_of(entry, peers))
         return tuple(sorted(lost, key=sort_key))
 
+    def lost_under(self, cluster_id: IPv4Address) -> tuple[Prefix, ...]:
+        """The prefixes that have a path now and would have none if this became our CLUSTER_ID, ordered.
+
+        All their paths were reflected under it, and would be taken for loops (RFC 4456 §8).
+        """
+        lost = (entry.prefix for entry in self._entries.values() if _all_under(entry, cluster_id))
+        return tuple(sorted(lost, key=sort_key))
+
     def paths(self, prefix: Prefix) -> tuple[Candidate, ...]:
         """Every path to the prefix as it was last decided: the best first, what is not eligible last."""
         entry = self._entries.get(prefix)
@@ -356,6 +365,13 @@ def _offers(order: tuple[Path, ...]) -> Iterator[Offer]:
 
 def _all_of(entry: Entry, peers: frozenset[str]) -> bool:
     return all(path.peer in peers for path in entry.order)
+
+
+def _all_under(entry: Entry, cluster_id: IPv4Address) -> bool:
+    clusters = (path.received.attributes.learned for path in entry.order)
+    return bool(entry.order) and all(
+        each is not None and cluster_id in each.cluster_list for each in clusters
+    )
 
 
 def _refusal(entry: Entry, path: Path) -> Rule:

@@ -178,7 +178,8 @@ GRACEFUL_RESTART: Flag[bool] = Flag(
     name="graceful-restart",
     group=Group.STOPPING,
     reader=SWITCH,
-    help="Ask the peers to keep our routes while the speaker restarts (RFC 4724).",
+    help="Ask the peers in flags to keep our routes while the speaker restarts (RFC 4724). Peers that"
+    " resources describe are asked anyway (maxRestartTime).",
     default="false",
     from_kube_ovn=True,
 )
@@ -206,7 +207,7 @@ SHUTDOWN: Flag[str] = Flag(
     help=(
         "What SIGTERM does. withdraw: withdraw every route, then close the sessions. graceful-restart:"
         " close the connections and let the peers keep the routes. auto: graceful-restart where"
-        " --graceful-restart is on and the node is still chosen, otherwise withdraw."
+        " --graceful-restart or --fabric is on and the node is still chosen, otherwise withdraw."
     ),
     default="auto",
 )

@@ -39,8 +39,9 @@ def check(values: Values) -> None:
     _check_fabric(values)
     if values[bgp.TTL_SECURITY] is not None and values[bgp.EBGP_MULTIHOP] != 1:
         values.problem(bgp.TTL_SECURITY, "excludes --ebgp-multihop: it counts the hops by itself")
-    if values[bgp.SHUTDOWN] == "graceful-restart" and not values[bgp.GRACEFUL_RESTART]:
-        values.problem(bgp.SHUTDOWN, "needs --graceful-restart")
+    restarts = values[bgp.GRACEFUL_RESTART] or values[fabric.FABRIC]
+    if values[bgp.SHUTDOWN] == "graceful-restart" and not restarts:
+        values.problem(bgp.SHUTDOWN, "needs --graceful-restart or --fabric")
     ports = {values[process.METRICS_PORT], values[process.PPROF_PORT]} - {None}
     if len(ports) > 1:
         values.problem(process.PPROF_PORT, "is another name for --metrics-port, which says otherwise")

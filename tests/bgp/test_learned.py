@@ -209,6 +209,13 @@ def test_our_own_as_may_stand_in_the_path_as_often_as_allowed(times: int, allowe
     assert used != bool(update.withdrawn), "a route that is not taken is one that is withdrawn"
 
 
+def test_where_routes_are_learned_the_import_policy_looks_for_our_own_as() -> None:
+    """It keeps what it refuses, to tell why, and to take it when it is allowed."""
+    update = read(plain(sequence(65030, 65000)), imports=True)
+
+    assert update.advertised
+
+
 @pytest.mark.parametrize(("cluster", "used"), [("10.9.0.1", False), ("10.9.0.2", True), ("10.0.0.1", True)])
 def test_a_reflector_knows_its_own_cluster(cluster: str, used: bool) -> None:
     """RFC 4456 §8; our identifier is none of a cluster that has another."""

@@ -63,14 +63,14 @@ class Table:
 class Parts:
     """A `Learning` and a `Fabric` on top of it, for node1."""
 
-    def __init__(self, *, installs: bool = True) -> None:
+    def __init__(self, *, installs: bool = True, table: int = 254) -> None:
         self.told: dict[str, dict[Prefix, Paths | None]] = {}
         self.changes = 0
         self.table = Table(on_resolved=lambda _: None)
         self.learning = Learning(
             self._update,
             installs=installs,
-            table=100,
+            table=table,
             metric=50,
             on_change=self._changed,
             clock=SystemClock(),

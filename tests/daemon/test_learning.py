@@ -73,6 +73,17 @@ async def test_the_kernel_is_left_alone_where_nothing_is_installed() -> None:
     assert not made.table.flushed
 
 
+def test_a_blackhole_is_laid_in_the_main_table_alone() -> None:
+    """A table that is looked into before the main one would hide the routes to the node's own Pods."""
+    made = Parts(table=100)
+    made.learning.set_own_prefixes([OWN])
+    assert not made.table.blackholes
+
+    made = Parts()
+    made.learning.set_own_prefixes([OWN])
+    assert made.table.blackholes == {OWN}
+
+
 async def test_a_reflector_passes_on_what_its_clients_teach() -> None:
     cluster_id = IPv4Address("244.0.0.1")
     made = parts(*(member(number, client=True, cluster_id=cluster_id) for number in (2, 3)))

@@ -28,6 +28,13 @@ async def test_a_node_that_is_still_chosen_is_being_upgraded() -> None:
     assert await decide(Answers()) == Stop(graceful_restart=True, reason="the node is still chosen")
 
 
+async def test_a_member_of_a_fabric_is_being_upgraded_without_the_flag() -> None:
+    """Sessions between nodes always have graceful restart."""
+    stop = await decide(Answers(), graceful_restart=None, fabric=True)
+
+    assert stop.graceful_restart
+
+
 @pytest.mark.parametrize(
     ("node", "reason"),
     [

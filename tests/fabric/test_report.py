@@ -199,3 +199,20 @@ def test_how_many_sessions_of_a_bgppeer_are_established() -> None:
     ]
     assert established("tor", reports) == (1, 2)
     assert session_counts(1, 2) == {"established": "1/2", "sessions": 2}
+
+
+def test_a_session_between_nodes_is_established_when_neither_end_denies_it() -> None:
+    """node2 has died and says what was; node3 has said nothing yet."""
+    origin = "BGPPeer all"
+    reports = [
+        replace(
+            FULL,
+            node="node1",
+            sessions=(
+                session("node2", node="node2", origin=origin, state=SessionState.ACTIVE),
+                session("node3", node="node3", origin=origin),
+            ),
+        ),
+        replace(FULL, node="node2", sessions=(session("node1", node="node1", origin=origin),)),
+    ]
+    assert established("all", reports) == (1, 3)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_network
+from ipaddress import IPv4Address, ip_network
 
 import pytest
 from hypothesis import given, settings
@@ -46,10 +46,15 @@ class Speaker:
     reports: dict[str, NodeReport] = field(default_factory=dict)
     # The prefixes by the peers that have a path to each.
     paths: dict[Prefix, set[str]] = field(default_factory=dict)
+    # The prefixes that have come by reflectors alone, with the CLUSTER_IDs of these.
+    reflected: dict[Prefix, set[IPv4Address]] = field(default_factory=dict)
     transition: Transition = field(default_factory=Transition)
 
     def lost_without(self, peers: frozenset[str]) -> tuple[Prefix, ...]:
         return tuple(prefix for prefix, have in self.paths.items() if have and not have - peers)
+
+    def lost_under(self, cluster_id: IPv4Address) -> tuple[Prefix, ...]:
+        return tuple(prefix for prefix, clusters in self.reflected.items() if cluster_id in clusters)
 
     def step(self, after: float = 0.0) -> Step:
         self.now += after
@@ -60,6 +65,7 @@ class Speaker:
                 running=dict(self.running),
                 sessions=dict(self.sessions),
                 lost_without=self.lost_without,
+                lost_under=self.lost_under,
                 reports=dict(self.reports),
                 nodes=self.nodes,
                 now=self.now,
@@ -355,6 +361,48 @@ def test_other_settings_change_while_a_demotion_waits() -> None:
 def test_becoming_a_reflector_happens_at_once() -> None:
     speaker = in_mesh(4, "node1", reflectors=2)
     speaker.wanted = part("node1", cluster(4, reflectors=2), REFLECTING, CLIENTS)
+    step = speaker.step()
+    assert (step.peers, step.demotions) == (speaker.wanted.peers, {})
+
+
+def promoted(cluster_id: str) -> Speaker:
+    """The client node4, which has just been told to reflect; ROUTE has come by reflectors alone."""
+    nodes = cluster(4, reflectors=2)
+    speaker = Speaker(own="node4", wanted=part("node4", nodes, REFLECTING, CLIENTS), nodes=set(nodes))
+    speaker.step()
+    speaker.establish()
+    (theirs,) = {node.cluster_id for node in nodes.values() if node.cluster_id is not None}
+    speaker.reflected = {ROUTE: {theirs}}
+    own = IPv4Address(cluster_id) if cluster_id else theirs
+    nodes["node4"] = replace(nodes["node4"], labels={"rr": ""}, cluster_id=own)
+    speaker.wanted = part("node4", nodes, REFLECTING, CLIENTS)
+    return speaker
+
+
+def test_a_client_that_is_to_reflect_first_hears_itself_what_was_reflected_to_it() -> None:
+    """Under the CLUSTER_ID of the other reflectors what they have told is a loop (RFC 4456 §8)."""
+    speaker = promoted("")
+    speaker.reflected[ip_network("10.244.9.0/24")] = {IPv4Address("192.0.2.99")}
+    step = speaker.step()
+    assert {peer.name: bool(peer.cluster_id) for peer in step.peers} == {
+        "node1": False,
+        "node2": False,
+        "node3": True,
+    }
+    assert {held.reason for held in step.demotions.values()} == {f"{ROUTE} has no other path yet"}
+    del speaker.reflected[ROUTE]
+    step = speaker.step()
+    assert (step.peers, step.demotions) == (speaker.wanted.peers, {})
+
+
+def test_it_waits_no_longer_than_the_deadline_to_reflect() -> None:
+    speaker = promoted("")
+    speaker.step()
+    assert speaker.step(after=DEADLINE).peers == speaker.wanted.peers
+
+
+def test_under_a_cluster_id_of_its_own_it_reflects_at_once() -> None:
+    speaker = promoted("192.0.2.99")
     step = speaker.step()
     assert (step.peers, step.demotions) == (speaker.wanted.peers, {})
 

@@ -19,6 +19,7 @@ from speaker.model.route import (
     Route,
     SegmentType,
 )
+from speaker.routing.decision import Rule
 from speaker.routing.imports import ImportPolicy
 from speaker.routing.loc_rib import LocRib
 from tests.builders import BOTH, address, host, peer, peer_view, prefix
@@ -122,6 +123,11 @@ def lose(loc_rib: LocRib, number: int, *destinations: str) -> None:
     """The peer withdraws prefixes, and all is decided."""
     loc_rib.received(f"n{number}", (), [PrefixPath(prefix(text)) for text in destinations])
     loc_rib.recompute()
+
+
+def rules(loc_rib: LocRib, destination: str = "10.1.0.0/24") -> dict[str, Rule]:
+    """What decided about the path of each peer."""
+    return {each.peer: each.rule for each in loc_rib.paths(prefix(destination))}
 
 
 def forwarding(loc_rib: LocRib) -> dict[str, tuple[str, ...] | None]:

@@ -92,6 +92,9 @@ def _group(group: Group) -> Iterator[str]:
     for member in group.members:
         yield f"neighbor {member.address} peer-group {group.name}"
         yield f"neighbor {member.address} description {plain(member.node)}"
+        if group.terms.dialled_port not in {None, STANDARD_PORT}:
+            # A group does not hand its port down.
+            yield f"neighbor {member.address} port {group.terms.dialled_port}"
     for prefix in group.ranges:
         yield f"bgp listen range {prefix} peer-group {group.name}"
 
@@ -102,8 +105,6 @@ def _settings(terms: Terms) -> Iterator[str]:
     yield f"timers {terms.keepalive_seconds} {terms.hold_time_seconds}"
     if terms.dialled_port is None:
         yield "passive"
-    elif terms.dialled_port != STANDARD_PORT:
-        yield f"port {terms.dialled_port}"
     if terms.password is not None:
         yield f"password ${{{password_variable(terms.password)}}}"
     if terms.multihop_ttl is not None:

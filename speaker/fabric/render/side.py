@@ -2,7 +2,8 @@
 
 Knows the plan of the whole cluster, from which every value is taken as the speakers take theirs. Must not
 know any format. Of graceful restart (RFC 4724) nothing is said: all routers help a Node that asks for it
-in its OPEN, unless they were told not to. Nodes of which all the same holds are one group, so that a Node that joins adds one line.
+in its OPEN, unless they were told not to. Nodes of which all the same holds are one group, so that a Node
+that joins adds a line or two.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
