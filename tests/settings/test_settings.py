@@ -80,7 +80,7 @@ RESTART = "must be from 1s to 4095s, in whole seconds"
         ("passivemode", "maybe", "must be true or false"),
         ("families", "ipv5", "must be ipv4 or ipv6"),
         ("shutdown", "now", "must be auto, withdraw or graceful-restart"),
-        ("shutdown", "graceful-restart", "needs --graceful-restart"),
+        ("shutdown", "graceful-restart", "needs --graceful-restart or --fabric"),
         ("drain-seconds", "601", "must be from 0s to 10m"),
         ("allowed-prefix", "10.0.0.1/8", "has bits set beyond its length; write 10.0.0.0/8"),
         ("allowed-prefix", "all", "must be a prefix such as 10.16.0.0/16 or fd00:10:16::/64"),
