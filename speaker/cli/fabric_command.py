@@ -1,7 +1,7 @@
 """`speaker fabric status` and `speaker fabric check`: the whole fabric, from anywhere.
 
 Reads the Nodes, the resources and the reports of the speakers once, and changes nothing. What is said
-about them is put together in `fabric_words`; here it is asked for and shown.
+about them is put together in `fabric_words` and `check_words`; here it is asked for and shown.
 """
 
 import json
@@ -66,17 +66,17 @@ def check(output: str, **parameters: object) -> int:
     lacks a route to another; warnings, and what a failure would cut, alone end with 0.
     """
     view = _read(parameters)
-    from speaker.cli import fabric_words as words  # noqa: PLC0415
+    from speaker.cli import check_words, fabric_words  # noqa: PLC0415
 
     plan = view.plan()
-    designed, found = words.verdicts(plan, view.reports)
-    answer = words.check_answer(plan, designed, found)
+    designed, found = check_words.verdicts(plan, view.reports)
+    answer = check_words.check_answer(plan, designed, found)
     if output == "json":
         _show(answer, output)
     else:
         said = ("well", "conclusion")
         shown = {key: value for key, value in answer.items() if key not in said}
-        _show(words.without(words.shortened(shown), *shown), output)
+        _show(fabric_words.without(fabric_words.shortened(shown), *shown), output)
         click.echo(f"\n{answer['conclusion']}")
     return 0 if answer["well"] else 1
 

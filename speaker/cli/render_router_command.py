@@ -199,7 +199,7 @@ class Output:
             HostError: it cannot be written.
         """
         from speaker.fabric.render.formats import FORMATS as RENDERERS  # noqa: PLC0415
-        from speaker.fabric.render.side import router_side  # noqa: PLC0415
+        from speaker.fabric.render.gathering import router_side  # noqa: PLC0415
 
         side = router_side(view.plan(), view.pod_ranges, self._asked)
         text = RENDERERS[self._form](side)

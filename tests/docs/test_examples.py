@@ -33,6 +33,8 @@ OF_OTHER_COMMANDS = frozenset(
         "timeout",
         "test-prefix",
         "disruptive",
+        # fabric and render-router
+        *("node", "router", "format", "as", "range", "accept", "sessions-only", "output-file", "watch"),
     }
 )
 OF_OTHER_PROGRAMS = frozenset(
@@ -43,6 +45,8 @@ OF_OTHER_PROGRAMS = frozenset(
         *("server", "tail", "timeout", "type", "rm", "restart", "image", "ignore-not-found"),
         # docker and pip
         *("tag", "build-arg", "group"),
+        # frr-reload.py
+        *("reload",),
     }
 )
 """Flags of other programs that the pages show."""
@@ -53,7 +57,7 @@ _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*[a-z0-9])")
 _METRIC = re.compile(r"\b(?:route_speaker|kube_ovn_speaker)_\w+")
 _KEY = re.compile(rf"{re.escape(DEFAULT_PREFIX)}/bgp(?:-\w[\w-]*)?")
 _MAKE = re.compile(r"(?:^|\s)make ([a-z]+)\b", re.MULTILINE)
-_SPEAKER = re.compile(r"(?:^|\s)speaker ([a-z]+)\b", re.MULTILINE)
+_SPEAKER = re.compile(r"(?:^|\s)speaker ([a-z]+(?:-[a-z]+)*)\b", re.MULTILINE)
 
 
 def code_of(page: Page) -> str:
