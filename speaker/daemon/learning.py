@@ -86,6 +86,7 @@ class Learning:
         self._clients: frozenset[str] = frozenset()
         self._deadline: asyncio.TimerHandle | None = None
         self._complete = False
+        self._released = False
 
     def parts(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs beside the others, by name."""
@@ -199,13 +200,14 @@ class Learning:
 
     async def settle(self) -> None:
         """Choose among what has changed, and hand over the outcome."""
-        while self.has_work:
+        while self._has_changes:
             done = self._rib.recompute(self._time_slice())
             if done:
                 await self._hand_over()
             await asyncio.sleep(0)
         self._resolve()
-        if self._complete and self._installs:
+        if self._may_release:
+            self._released = True
             self._fib.release()
 
     def _resolve(self) -> None:
@@ -219,7 +221,21 @@ class Learning:
     @property
     def has_work(self) -> bool:
         """Whether `settle` would do anything."""
+        return self._has_changes or self._may_release
+
+    @property
+    def _has_changes(self) -> bool:
         return not self._rib.is_complete or self._rib.has_changes or self._outbound.has_changes
+
+    @property
+    def _may_release(self) -> bool:
+        """Whether all that will be wanted in the kernel is: a route waits until its next hop is looked up."""
+        return (
+            self._complete
+            and self._installs
+            and not (self._released or self._has_changes)
+            and self._rib.next_hops <= self._fib.resolutions.keys()
+        )
 
     async def _hand_over(self) -> None:
         while self._rib.has_changes or self._outbound.has_changes:

@@ -24,21 +24,24 @@ LABEL = ("ovn.kubernetes.io/bgp", "true")
 
 
 class Table:
-    """In place of the kernel: every next hop is a neighbour as soon as it is asked for."""
+    """In place of the kernel: every next hop is a neighbour, as soon as it is asked for unless `is_slow`."""
 
     def __init__(
         self, *, on_resolved: Callable[[Mapping[Address, Resolution]], None], **options: object
     ) -> None:
         self._on_resolved = on_resolved
         self.options = options
+        self.is_slow = False
+        self.resolutions: dict[Address, Resolution] = {}
         self.routes: dict[Prefix, tuple[Address, ...]] = {}
         self.blackholes: frozenset[Prefix] = frozenset()
         self.released = False
         self.flushed = False
 
     def track(self, next_hops: Collection[Address]) -> None:
-        neighbour = Resolution(hops=(Hop(1),), on_link=True)
-        self._on_resolved(dict.fromkeys(next_hops, neighbour))
+        if not self.is_slow:
+            self.resolutions = dict.fromkeys(next_hops, Resolution(hops=(Hop(1),), on_link=True))
+            self._on_resolved(self.resolutions)
 
     def set_routes(self, changes: Mapping[Prefix, tuple[Address, ...] | None]) -> None:
         for prefix, next_hops in changes.items():

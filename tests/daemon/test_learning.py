@@ -132,6 +132,28 @@ async def test_what_an_earlier_run_left_stays_until_every_peer_has_told_all() ->
     assert made.table.released
 
 
+async def test_what_an_earlier_run_left_stays_until_the_last_next_hop_was_looked_up() -> None:
+    """A route is wanted in the kernel only then, and what is not wanted would go."""
+    peers = (member(2), member(3))
+    made = parts(*peers)
+    made.learning.expect(peers, 60.0)
+    made.table.is_slow = True
+    made.teach("node2", learned("10.244.2.0/24", "10.0.0.2"))
+    for peer in peers:
+        made.end_of_rib(peer.name)
+    await made.learning.settle()
+    assert not made.learning.has_work
+    assert not made.table.released
+
+    made.table.is_slow = False
+    made.table.track({IPv4Address("10.0.0.2")})
+    assert not made.table.routes
+    await made.learning.settle()
+
+    assert made.table.routes
+    assert made.table.released
+
+
 async def test_a_silent_peer_is_not_waited_for_beyond_the_deferral_time() -> None:
     peers = (member(2), member(3))
     made = parts(*peers)
