@@ -144,7 +144,10 @@ class LocRib:
         if not entry.is_judged:
             entry.refusal = self._rules.refuse(entry.prefix)
             entry.is_judged = True
-        order, forward = self._choose(self._eligible(entry))
+        eligible = self._eligible(entry)
+        if not eligible and self._is_still_unknown(entry):
+            return
+        order, forward = self._choose(eligible)
         if bool(order) != bool(entry.order):
             self._counts[family_of(entry.prefix)] += 1 if order else -1
         entry.order = order
@@ -153,6 +156,14 @@ class LocRib:
         self._forwarding.note(entry, is_told=is_told, leaves=forward is None)
         self._tell(entry)
         self._discard_if_over(entry)
+
+    def _is_still_unknown(self, entry: Entry) -> bool:
+        """Whether what was chosen stays, since nobody knows yet whether there is another path.
+
+        A peer may replace a route by one whose next hop has not been looked up: unknown is not unreachable.
+        """
+        waits = any(each.is_unknown for each in entry.next_hops)
+        return waits and all(path.peer in self._peers.sources for path in entry.order)
 
     def _choose(self, eligible: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Address, ...] | None]:
         """The paths, the best first, and where packets go."""

@@ -37,6 +37,11 @@ class NextHop:
         self.entries: set[Entry] = set()
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether the kernel has yet to say how it is reached."""
+        return self.resolution is None and not self.is_own
+
+    @property
     def refusal(self) -> Rule | None:
         """Why no path over it is eligible, or None."""
         if self.is_own:

@@ -198,6 +198,50 @@ def test_a_next_hop_that_comes_back_at_once_keeps_its_resolution() -> None:
     assert forwarding(loc_rib) == {POD_CIDR: (N1,)}
 
 
+def test_a_next_hop_that_nobody_has_looked_up_takes_nothing_away() -> None:
+    """Until the kernel has said whether it is reachable, packets go on as before."""
+    unknown = "192.0.2.77"
+    loc_rib = rib(view(1))
+    hear(loc_rib, 1, learned())
+    forwarding(loc_rib)
+
+    hear(loc_rib, 1, learned(next_hop=unknown))
+    meanwhile = forwarding(loc_rib)
+    asked = loc_rib.next_hops
+    loc_rib.set_resolutions({address(unknown): BY_DEFAULT})
+    loc_rib.recompute()
+
+    assert meanwhile == {}
+    assert asked == {address(unknown)}
+    assert forwarding(loc_rib) == {POD_CIDR: (unknown,)}
+
+
+def test_a_next_hop_that_proves_unreachable_takes_its_route_away() -> None:
+    unknown = "192.0.2.77"
+    loc_rib = rib(view(1))
+    hear(loc_rib, 1, learned())
+    hear(loc_rib, 1, learned(next_hop=unknown))
+    forwarding(loc_rib)
+
+    loc_rib.set_resolutions({address(unknown): UNREACHABLE})
+    loc_rib.recompute()
+
+    assert forwarding(loc_rib) == {POD_CIDR: None}
+
+
+def test_the_routes_of_a_peer_that_is_gone_go_whatever_is_unknown() -> None:
+    unknown = "192.0.2.77"
+    loc_rib = rib(view(1), view(2))
+    hear(loc_rib, 1, learned())
+    forwarding(loc_rib)
+    hear(loc_rib, 2, learned(next_hop=unknown))
+
+    loc_rib.set_host(host(view(2)))
+    loc_rib.recompute()
+
+    assert forwarding(loc_rib) == {POD_CIDR: None}
+
+
 def test_only_prefixes_over_a_changed_next_hop_are_decided_again() -> None:
     loc_rib = rib(view(1), view(2))
     hear(loc_rib, 1, learned())
