@@ -43,6 +43,10 @@ failover: $(VENV)/.installed ## measure with packets what each kind of failure c
 	@sh tests/lab/install.sh routers
 	@sh tests/lab/enter.sh $(BIN)/python -m tests.lab.failover --write
 
+.PHONY: scale
+scale: $(VENV)/.installed ## measure fabrics of many speakers, and write the page; ROW=mesh-50 measures one row
+	@sh tests/lab/enter.sh $(BIN)/python -m tests.lab.scale $(ROW)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.installed ## hostile bytes for a minute (SECONDS=60); exit status 1 on a finding
 	@sh tests/lab/install.sh fuzz $(VENV)

@@ -76,6 +76,8 @@ class ControlServer:
             else:
                 answer = _refusal("the speaker is answering too many others; ask again")
             async with asyncio.timeout(ANSWER_SECONDS):
+                # Whole, and not all but the last 64 KiB: what is left over is thrown away below.
+                writer.transport.set_write_buffer_limits(high=0)
                 writer.write(answer)
                 await writer.drain()
         except (OSError, TimeoutError):

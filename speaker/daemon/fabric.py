@@ -65,8 +65,10 @@ class Fabric:
         self._established: dict[str, tuple[SessionFacts, float]] = {}
         self._transition = Transition()
         self._running: dict[str, Peer] = {}
-        self._plan: Plan | None = None
-        self._stale = True
+        # Whether anything has changed, whether anything but Nodes has, and which Nodes are planned.
+        self._is_stale = True
+        self._asks_anew = True
+        self._planned = -1
         self._wake: asyncio.TimerHandle | None = None
         self._wants_reports = asyncio.Event()
         self._wants_none = asyncio.Event()
@@ -78,16 +80,16 @@ class Fabric:
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Take over what concerns peers; the rest is passed over."""
-        changed = self.nodes.apply(changes)
-        changed = self.resources.apply(changes) or changed
+        asked = self.resources.apply(changes)
+        changed = self.nodes.apply(changes) or asked
         for change in changes:
             if change.ref.kind is Kind.SECRET:
-                changed = True
+                asked = changed = True
                 self._take_secret(change)
             elif change.ref.kind is Kind.BGP_NODE_STATUS:
                 self._take_report(change)
-        if changed:
-            self._stale = True
+        self._is_stale |= changed
+        self._asks_anew |= asked
 
     def _take_secret(self, change: Change) -> None:
         if isinstance(change.view, SecretView):
@@ -147,9 +149,13 @@ class Fabric:
 
     def decide(self) -> tuple[Peer, ...]:
         """The peers that should run now. To be asked whenever anything has changed."""
-        if self._stale:
-            self._stale = False
-            self._make_design()
+        if self._is_stale:
+            self._is_stale = False
+            # In a large fabric the sessions cost more than all else, and Pod CIDRs change none.
+            if self._asks_anew or self.nodes.generation != self._planned:
+                self._asks_anew, self._planned = False, self.nodes.generation
+                self._make_design()
+            self._permit()
         before = self.step
         self.step = self._transition.step(self._scene())
         self._running = {peer.name: peer for peer in self.step.peers}
@@ -164,14 +170,18 @@ class Fabric:
 
     def _make_design(self) -> None:
         nodes, resources = self.nodes, self.resources
-        self._plan = Plan(nodes.nodes, resources.configuration, resources.peers)
-        before, self.design = self.design, self._plan.of(self._own, self._password)
+        plan = Plan(nodes.nodes, resources.configuration, resources.peers)
+        before, self.design = self.design, plan.of(self._own, self._password)
         for warning in self.design.warnings:
             if warning not in before.warnings:
                 _log.warning("fabric", extra={"reason": warning})
         for peer, reason in self.design.withheld.items():
             if before.withheld.get(peer) != reason:
                 _log.error("no session", extra={"peer": peer, "reason": reason})
+
+    def _permit(self) -> None:
+        """Say what may be learned, and what is this node's own."""
+        nodes, resources = self.nodes, self.resources
         own = self.own_node
         cidrs = own.pod_cidrs if own is not None and own.is_speaker else ()
         configuration = resources.configuration

@@ -68,6 +68,8 @@ class Speaker:
         self._wanted = settings.peers()
         self._pinned = pin_sources(self._wanted, settings.allowed_sources, None)
         self._established: dict[str, SessionFacts] = {}
+        # Whether sessions have come or gone that the decisions do not know of.
+        self._host_is_stale = False
         # Sessions that wait for their routes: nothing is sent to them before all is known.
         self._waiting: set[str] = set()
         self._dirty = asyncio.Event()
@@ -202,6 +204,8 @@ class Speaker:
         A session that was established before has then all that it should hear.
         """
         waiting, self._waiting = self._waiting, set()
+        if self._host_is_stale:
+            self._host_is_now()
         while self._has_work:
             await self._recompute()
             await self._hand_over()
@@ -322,12 +326,25 @@ class Speaker:
         if event.kind is SessionEventKind.ESTABLISHED and event.facts is not None:
             self._waiting.add(event.peer)
             self._established[event.peer] = event.facts
-            self._host_is_now()
+            self._sessions_changed(event.peer)
         elif event.kind is SessionEventKind.CLOSED:
             self._established.pop(event.peer, None)
+            self._sessions_changed(event.peer)
+
+    def _sessions_changed(self, peer: str) -> None:
+        """Take it over with the next decision: in a mesh a hundred sessions come at once.
+
+        A peer of a range is taken over at once: it comes and goes with its session, what it teaches counts
+        only once it is a peer, and one that comes back has heard nothing.
+        """
+        if all(each.name != peer for each in self._pinned.usable):
             self._host_is_now()
+            return
+        self._host_is_stale = True
+        self._dirty.set()
 
     def _host_is_now(self) -> None:
+        self._host_is_stale = False
         host = self._host_view(self._facts)
         self._reconciler.set_host(host)
         if self._member is not None:

@@ -5,7 +5,7 @@ with whom. An annotation that is not understood counts as not written, and a sen
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import TypeVar
@@ -168,6 +168,7 @@ class NodeBook:
         self._allocated: dict[str, dict[ObjectRef, tuple[Prefix, ...]]] = {}
         self._stale: set[str] = set()
         self._ranges: tuple[Prefix, ...] | None = ()
+        self._generation = 0
 
     def apply(self, changes: Iterable[Change]) -> bool:
         """Take over changes; others than of Nodes, IPAM blocks and Subnets are passed over.
@@ -193,14 +194,26 @@ class NodeBook:
     @property
     def nodes(self) -> Mapping[str, FabricNode]:
         """Every Node by its name; an unchanged Node is the same object as before."""
+        self._refresh()
+        return MappingProxyType(self._nodes)
+
+    def _refresh(self) -> None:
         for name in self._stale:
             view = self._views.get(name)
             if view is not None:
                 fresh = read_node(view, label=self._label, pod_cidrs=self._pod_cidrs(view))
-                if self._nodes.get(name) != fresh:
+                before = self._nodes.get(name)
+                if before != fresh:
                     self._nodes[name] = fresh
+                    if before is None or replace(before, pod_cidrs=fresh.pod_cidrs) != fresh:
+                        self._generation += 1
         self._stale.clear()
-        return MappingProxyType(self._nodes)
+
+    @property
+    def generation(self) -> int:
+        """Another number whenever anything of the Nodes but their Pod CIDRs has changed."""
+        self._refresh()
+        return self._generation
 
     @property
     def uids(self) -> Mapping[str, str]:
@@ -246,6 +259,7 @@ class NodeBook:
                 return False
             del self._views[name]
             self._nodes.pop(name, None)
+            self._generation += 1
             self._uids.pop(name, None)
             self._ranges = None
             return True

@@ -369,6 +369,8 @@ def _is_less(old: Peer, new: Peer) -> bool:
 
 def _kept(old: Peer, new: Peer) -> Peer:
     """The new settings without what would take something away, as another CLUSTER_ID may."""
+    if (old.client, old.cluster_id, old.imports) == (new.client, new.cluster_id, new.imports):
+        return new
     return replace(
         new,
         client=old.client or new.client,

@@ -85,9 +85,11 @@ def _check_sessions(values: Values) -> None:
         values.problem(session.ROLE, "is for eBGP sessions: --neighbor-as must differ from --cluster-as")
     if values[session.ROLE_STRICT] and values[session.ROLE] is None:
         values.problem(session.ROLE_STRICT, "needs --role")
-    listens = (bgp.PASSIVEMODE, bgp.LISTEN_PORT, session.NEIGHBOR_RANGE)
+    listens = (bgp.PASSIVEMODE, bgp.LISTEN_PORT, session.NEIGHBOR_RANGE, fabric.FABRIC)
     if values[session.LISTEN_ADDRESS] and not any(values[flag] for flag in listens):
-        values.problem(session.LISTEN_ADDRESS, "needs --listen-port, --passivemode or --neighbor-range")
+        values.problem(
+            session.LISTEN_ADDRESS, "needs --listen-port, --passivemode, --neighbor-range or --fabric"
+        )
     if values[bgp.GRACEFUL_RESTART]:
         return
     if values[session.GRACEFUL_RESTART_NOTIFICATION]:

@@ -35,7 +35,7 @@ LISTEN_ADDRESS: Flag[tuple[Address, ...]] = Flag(
     name="listen-address",
     group=Group.SESSIONS,
     reader=many("address list", unicast()),
-    help="Listen on these addresses only; needs --listen-port, --passivemode or --neighbor-range.",
+    help="Listen on these addresses only; needs --listen-port, --passivemode, --neighbor-range or --fabric.",
     shown_default="every address",
 )
 NEIGHBOR_RANGE: Flag[tuple[Prefix, ...]] = Flag(

@@ -207,3 +207,14 @@ async def test_a_speaker_that_hangs_up_is_one_sentence(path: Path) -> None:
     async with server:
         with pytest.raises(HostError, match=r"ended the connection without an answer|cannot ask the speaker"):
             await asked(path, {"command": "status"})
+
+
+@pytest.mark.parametrize("size", range(150_000, 310_000, 20_000))
+async def test_a_long_answer_arrives_whole(path: Path, size: int) -> None:
+    """Also one that the socket's buffer cannot take at once."""
+    async with serving(path, {"status": lambda _: "x" * size}):
+        reader, writer = await asyncio.open_unix_connection(path, limit=1 << 22)
+        writer.write(b'{"command": "status"}\n')
+        line = await reader.readuntil(b"\n")
+        writer.close()
+    assert len(json.loads(line)["result"]) == size

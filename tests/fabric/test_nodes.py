@@ -220,3 +220,18 @@ def test_ranges_know_both_families() -> None:
     book = NodeBook()
     book.apply(changes(node(pod_cidrs=("0.0.0.0/0", "fd00::/64"))))
     assert book.pod_ranges == (prefix("0.0.0.0/0"), prefix("fd00::/64"))
+
+
+def test_the_generation_follows_all_but_pod_cidrs() -> None:
+    book = NodeBook()
+    book.apply(changes(node(pod_cidrs=("10.1.0.0/24",))))
+    first = book.generation
+
+    book.apply(changes(node(pod_cidrs=("10.1.0.0/24", "10.2.0.0/24"))))
+    same = book.generation
+    book.apply(changes(node(pod_cidrs=("10.1.0.0/24",), labels={"rr": ""})))
+    labelled = book.generation
+    book.apply([gone(node().meta.ref)])
+
+    assert first == same
+    assert len({same, labelled, book.generation}) == 3

@@ -100,7 +100,7 @@ RESTART = "must be from 1s to 4095s, in whole seconds"
         ("interface", "eth0/1", "must be the name of a network interface such as eth0"),
         ("neighbor-range", "10.0.0.1/24", "has bits set beyond its length; write 10.0.0.0/24"),
         ("role-strict", "true", "needs --role"),
-        ("listen-address", "10.0.0.1", "needs --listen-port, --passivemode or --neighbor-range"),
+        ("listen-address", "10.0.0.1", "needs --listen-port, --passivemode, --neighbor-range or --fabric"),
         ("graceful-restart-notification", "true", "needs --graceful-restart"),
         ("long-lived-graceful-restart-time", "1h", "needs --graceful-restart"),
         ("max-prefixes", "0", "must be a whole number from 1 to 10000000"),
