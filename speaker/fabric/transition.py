@@ -131,7 +131,9 @@ class Transition:
     """Keeps since when each peer is held back, and nothing else: all the rest is given at each step."""
 
     def __init__(self) -> None:
-        self._since: dict[str, float] = {}
+        # By the name and whether it is wanted: what loses a setting first and is then not wanted at all has
+        # its whole time to retire.
+        self._since: dict[tuple[str, bool], float] = {}
         # When a peer was told of another AS number: the session of before says nothing about the new one.
         self._reset_at: dict[str, float] = {}
 
@@ -140,7 +142,7 @@ class Transition:
         moment = _Moment(scene, self._since, self._reset_at)
         step = moment.step()
         held = step.retiring.keys() | step.demotions.keys()
-        self._since = {name: moment.since(name) for name in held}
+        self._since = {moment.key(name): moment.since(name) for name in held}
         running = {peer.name: peer for peer in step.peers}
         self._reset_at = {name: at for name, at in self._reset_at.items() if name in running}
         for name in moment.reset:
@@ -151,7 +153,9 @@ class Transition:
 class _Moment:
     """One step while it is decided."""
 
-    def __init__(self, scene: Scene, since: Mapping[str, float], reset_at: Mapping[str, float]) -> None:
+    def __init__(
+        self, scene: Scene, since: Mapping[tuple[str, bool], float], reset_at: Mapping[str, float]
+    ) -> None:
         self._scene = scene
         self._known_since = since
         self._reset_at = reset_at
@@ -161,9 +165,13 @@ class _Moment:
         self.reset: list[str] = []
         self._dropped: dict[str, str] = {}
 
+    def key(self, name: str) -> tuple[str, bool]:
+        """What tells one reason to hold a peer back from the other: it retires, or it loses a setting."""
+        return name, name in self._wanted
+
     def since(self, name: str) -> float:
         """When a peer began to be held back."""
-        return self._known_since.get(name, self._scene.now)
+        return self._known_since.get(self.key(name), self._scene.now)
 
     def step(self) -> Step:
         scene = self._scene

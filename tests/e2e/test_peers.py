@@ -15,6 +15,9 @@ from tests.lab.routers.router import Router
 NODE = "172.30.1.2"
 ROUTE = {"10.16.0.5/32": {"node1"}}
 
+# Words that no sentence of the log has.
+FIRST, SECOND = "tin-whistle", "hurdy-gurdy"
+
 
 async def one_pod(make_cluster: MakeCluster, driver: type[Router], configured: Neighbor) -> Cluster:
     """A node with an annotated Pod, and a router that knows the node as it is told."""
@@ -46,22 +49,22 @@ async def test_a_router_of_a_range_hears_what_a_configured_peer_would(
 async def test_a_password_that_changes_is_taken_over_without_a_restart(
     make_cluster: MakeCluster, driver: type[Router]
 ) -> None:
-    configured = neighbor(NODE, NODE_ASN, passive=True, password="before")
+    configured = neighbor(NODE, NODE_ASN, passive=True, password=FIRST)
     cluster = await one_pod(make_cluster, driver, configured)
     (router,) = cluster.routers
     secret = cluster.folder / "password"
-    secret.write_text("before\n")
+    secret.write_text(f"{FIRST}\n")
     flags = ("--graceful-restart", f"--auth-password-file={secret}", "--connect-retry=1s")
     speaker = await cluster.speaker("node1", *flags, families=frozenset({Family.IPV4}))
     await speaker.start()
     await cluster.wait_table(ROUTE, within=30.0)
 
-    secret.write_text("after\n")
+    secret.write_text(f"{SECOND}\n")
     await speaker.wait_log("password is taken over")
     await speaker.wait_log("session closed", "the peer's configuration changed")
-    await router.set_password(ip_address(NODE), "after")
+    await router.set_password(ip_address(NODE), SECOND)
 
     await router.wait_established(NODE, within=30.0)
     await cluster.wait_table(ROUTE, within=30.0)
-    assert "before" not in speaker.log()
-    assert "after\n" not in speaker.log()
+    assert FIRST not in speaker.log()
+    assert SECOND not in speaker.log()

@@ -506,6 +506,20 @@ def test_what_a_peer_taught_is_kept_until_others_teach_it() -> None:
     assert [peer.imports for peer in speaker.step().peers] == [False]
 
 
+def test_what_was_held_back_before_has_its_whole_time_to_retire() -> None:
+    nodes = cluster(3, reflectors=2)
+    speaker = Speaker(own="node1", wanted=part("node1", nodes, REFLECTING, CLIENTS), nodes=set(nodes))
+    speaker.step()
+    speaker.establish()
+    speaker.wanted = part("node1", nodes, MESH)
+    assert "node3" in speaker.step().demotions
+    speaker.wanted = part("node1", nodes, OFF)
+    step = speaker.step(after=DEADLINE - 1)
+    assert "node3" in step.retiring
+    assert "node3" in speaker.step(after=2).retiring
+    assert "node3" not in speaker.step(after=DEADLINE).retiring
+
+
 # -- whatever happens --------------------------------------------------------------------------------------
 
 DESIGNS: list[tuple[BgpConfiguration, *tuple[BgpPeer, ...]]] = [

@@ -127,7 +127,7 @@ class Speaker:
             writer.close()
         return int(head.split()[1]), body
 
-    async def wait_in_sync(self, within: float = 15.0) -> None:
+    async def wait_in_sync(self, within: float = 60.0) -> None:
         """Return once it has listed everything; a speaker that ended fails at once, with its log."""
 
         async def state() -> bool | None:
