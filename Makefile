@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 SECONDS ?= 60
+CHANGES ?= 1000000
 
 .PHONY: help
 help: ## list what can be made
@@ -46,6 +47,15 @@ failover: $(VENV)/.installed ## measure with packets what each kind of failure c
 .PHONY: scale
 scale: $(VENV)/.installed ## measure fabrics of many speakers, and write the page; ROW=mesh-50 measures one row
 	@sh tests/lab/enter.sh $(BIN)/python -m tests.lab.scale $(ROW)
+
+.PHONY: bench
+bench: $(VENV)/.installed ## measure against gobgpd, BIRD and ExaBGP, and write the page; ROW=NAME measures one row
+	@sh tests/lab/install.sh routers
+	@sh tests/lab/enter.sh $(BIN)/python -m tests.bench $(if $(ROW),--row $(ROW),--write)
+
+.PHONY: soak
+soak: $(VENV)/.installed ## a million changes, and the curve of memory (CHANGES=1000000)
+	@sh tests/lab/enter.sh $(BIN)/python -m tests.bench.soak --changes $(CHANGES) --write
 
 .PHONY: fuzz
 fuzz: $(VENV)/.installed ## hostile bytes for a minute (SECONDS=60); exit status 1 on a finding

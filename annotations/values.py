@@ -6,6 +6,7 @@ matching `…_EXPECTED` says what would be right. Nothing here raises.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 LargeCommunity = tuple[int, int, int]
@@ -172,6 +173,11 @@ def read_ip_list(text: str) -> tuple[IPv4Address | IPv6Address, ...] | None:
     return tuple(dict.fromkeys(kept)) if len(kept) == len(addresses) else None
 
 
+def read_ip(text: str) -> IPv4Address | IPv6Address | None:
+    """One IP address, without white space; equal texts that come close together give the same object."""
+    return _ip(text)
+
+
 def _words(text: str) -> list[str] | None:
     """The parts between commas, without white space; None for none at all or too many."""
     if text.count(",") > LIST_LIMIT * 2:
@@ -236,6 +242,8 @@ def extended_community_text(value: int) -> str:
     return f"{kind}:{IPv4Address(high) if form == 1 else high}:{value & 0xFFFF}"
 
 
+# A Pod tells one address three times, and is read twice.
+@lru_cache(maxsize=4096)
 def _ip(word: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(word)

@@ -214,11 +214,16 @@ class AdjRibOut:
 
     def commit(self, changes: Changes) -> None:
         """The transport took `changes`."""
+        sent, number = self._sent, {4: 0, 6: 0}
         for prefix, paths in changes.now.items():
-            before = self._sent.pop(prefix, None)
+            before = sent.pop(prefix, None)
             if paths is not None:
-                self._sent[prefix] = paths
-            self._counts[family_of(prefix)] += _number(paths) - _number(before)
+                sent[prefix] = paths
+            number[prefix.version] += (1 if isinstance(paths, Route) else _number(paths)) - (
+                0 if before is None else _number(before)
+            )
+        self._counts[Family.IPV4] += number[4]
+        self._counts[Family.IPV6] += number[6]
 
 
 def _number(paths: Paths | None) -> int:

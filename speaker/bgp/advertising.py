@@ -10,7 +10,14 @@ from functools import partial
 from speaker.bgp.adj_rib_out import AdjRibOut, Changes
 from speaker.bgp.messages import RefreshSubtype, pack_route_refresh
 from speaker.bgp.negotiation import Negotiated
-from speaker.bgp.packing import PackingContext, fits, pack_end_of_rib, pack_routes, pack_withdrawals
+from speaker.bgp.packing import (
+    PackingContext,
+    fits,
+    pack_end_of_rib,
+    pack_routes,
+    pack_withdrawals,
+    surely_fits,
+)
 from speaker.bgp.transport import Slice
 from speaker.model.peer import Peer
 from speaker.model.prefix import Family
@@ -44,7 +51,7 @@ class Advertiser:
         context = replace(negotiated.packing.attributes, remove_private_asns=peer.remove_private_asns)
         self._packing = replace(negotiated.packing, attributes=context)
         self._end_is_owed = False
-        self.rib.begin(partial(_can_send, negotiated), negotiated.packing.add_path)
+        self.rib.begin(_Carrier(negotiated), negotiated.packing.add_path)
 
     def remove_private_asns(self, removed: bool) -> None:  # noqa: FBT001 -- a setting and its value
         """Private AS numbers are left out from now on, or no more; what was sent is sent again."""
@@ -95,8 +102,29 @@ class Advertiser:
             self.rib.commit(changes)
 
 
-def _can_send(negotiated: Negotiated, route: Route) -> bool:
-    return negotiated.can_carry(route) and fits(negotiated.packing, route)
+class _Carrier:
+    """Whether a session can send a route, which depends on its family, next hop and attributes alone."""
+
+    def __init__(self, negotiated: Negotiated) -> None:
+        self._negotiated = negotiated
+        self._known: dict[tuple[int, int, int], tuple[Route, bool]] = {}
+
+    def __call__(self, route: Route) -> bool:
+        key = (id(route.attributes), id(route.next_hop), route.prefix.version)
+        known = self._known.get(key)
+        if known is None:
+            verdict = self._negotiated.can_carry(route) and fits(self._negotiated.packing, route)
+            if not surely_fits(route.attributes):
+                # Here the length of the prefix decides as well.
+                return verdict
+            if len(self._known) >= _VERDICTS:
+                self._known.clear()
+            # With the route: identities hold as long as their objects live.
+            known = self._known[key] = (route, verdict)
+        return known[1]
+
+
+_VERDICTS = 1000
 
 
 def _was_learned(route: Route) -> bool:

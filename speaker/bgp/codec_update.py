@@ -38,7 +38,7 @@ from speaker.bgp.passing_on import (
 )
 from speaker.bgp.screening import Screened, screen
 from speaker.model.peer import Peer, Role
-from speaker.model.prefix import Address, Family, Prefix
+from speaker.model.prefix import Address, Family, Prefix, ipv4_prefix
 from speaker.model.route import Origin, PathAttributes, PrefixPath, Route
 
 _CODE = exabgp.Attribute.CODE
@@ -344,9 +344,8 @@ def _malformed_prefix() -> ProtocolError:
 
 def _ipv4_prefix(octets: bytes, length: int) -> IPv4Network:
     # Bits past the length are "irrelevant" (RFC 4271 §4.3), hence not strict.
-    if length == 32:
-        return IPv4Network(int.from_bytes(octets))
-    return IPv4Network((int.from_bytes(octets.ljust(4, b"\0")), length), strict=False)
+    number = int.from_bytes(octets.ljust(4, b"\0")) >> (32 - length) << (32 - length)
+    return ipv4_prefix(IPv4Address(number), length)
 
 
 def _mp_prefixes(attribute: Any) -> tuple[PrefixPath, ...]:

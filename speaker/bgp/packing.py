@@ -15,7 +15,7 @@ from speaker.bgp.codec_update import AttributeContext, pack_attributes
 from speaker.bgp.messages import AFI_SAFI, HEADER, MAX_MESSAGE, MessageType, pack_message
 from speaker.bgp.passing_on import packed_length
 from speaker.model.prefix import Address, Family, Prefix, family_of
-from speaker.model.route import Route
+from speaker.model.route import PathAttributes, Route
 
 # What an UPDATE has beside withdrawn routes, attributes and NLRI: the header and two lengths.
 _FRAME = HEADER.size + 4
@@ -27,6 +27,7 @@ _ONLY_PATH = 1
 _FLAGS = 0x90
 _MP_REACH_NLRI = 14
 _MP_UNREACH_NLRI = 15
+_HOST = struct.Struct("!BL")
 _MP_HEADER = struct.Struct("!BBHHB")  # flags, type, length, AFI, SAFI
 
 
@@ -93,25 +94,50 @@ def pack_routes(context: PackingContext, routes: Iterable[Route]) -> Iterator[by
 
     Routes whose attributes leave no room for a prefix are left out: `fits` tells beforehand.
     """
-    groups: dict[tuple[Family, object, Address], list[Route]] = {}
-    for route in routes:
-        key = (family_of(route.prefix), route.attributes, route.next_hop)
-        groups.setdefault(key, []).append(route)
-    for group in groups.values():
+    for group in _alike(routes):
         yield from _pack_group(context, group)
+
+
+def _alike(routes: Iterable[Route]) -> Iterable[list[Route]]:
+    """The routes by family, attributes and next hop.
+
+    By identity first, since routes by the thousand share the very objects and hashing them is most of the
+    work; what is equal without being the same is then brought together.
+    """
+    same: dict[tuple[int, int, int], list[Route]] = {}
+    for route in routes:
+        key = (id(route.attributes), id(route.next_hop), route.prefix.version)
+        group = same.get(key)
+        if group is None:
+            same[key] = [route]
+        else:
+            group.append(route)
+    groups: dict[tuple[Family, object, Address], list[Route]] = {}
+    for some in same.values():
+        first = some[0]
+        equal = (family_of(first.prefix), first.attributes, first.next_hop)
+        if equal in groups:
+            groups[equal] += some
+        else:
+            groups[equal] = some
+    return groups.values()
 
 
 def fits(context: PackingContext, route: Route) -> bool:
     """Whether one UPDATE can carry the route."""
-    wanted = route.attributes
-    words = len(wanted.communities) + 3 * len(wanted.large_communities) + 2 * len(wanted.extended_communities)
-    if wanted.learned is not None:
-        words += packed_length(wanted.learned) // 4
-    if words < _SURELY_FIT:
+    if surely_fits(route.attributes):
         return True
     attributes, mp_size = _group_attributes(context, route)
     (nlri,) = _nlri_of([route], with_paths=family_of(route.prefix) in context.add_path)
     return len(attributes) + mp_size + len(nlri) <= context.room
+
+
+def surely_fits(wanted: PathAttributes) -> bool:
+    """Whether the attributes leave room for any prefix."""
+    words = len(wanted.communities) + 3 * len(wanted.large_communities) + 2 * len(wanted.extended_communities)
+    if wanted.learned is not None:
+        words += packed_length(wanted.learned) // 4
+    return words < _SURELY_FIT
 
 
 def _pack_group(context: PackingContext, group: list[Route]) -> Iterator[bytes]:
@@ -178,6 +204,9 @@ def _nlri_of(paths: Iterable[Route | Withdrawal], *, with_paths: bool) -> Iterat
 
 def _nlri(prefix: Prefix) -> bytes:
     """Length in bits, then as many octets as hold them (RFC 4271 §4.3)."""
+    if prefix.version == 4 and prefix.prefixlen == 32:
+        # Most of all prefixes.
+        return _HOST.pack(32, int(prefix.network_address))
     length = prefix.prefixlen
     return bytes((length,)) + prefix.network_address.packed[: (length + 7) >> 3]
 

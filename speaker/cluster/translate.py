@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
+from annotations.values import read_ip
 from speaker.cluster import wire
 from speaker.cluster.bounded import json_object, secret_values
 from speaker.model.fabric import GROUP
@@ -200,7 +201,7 @@ class Translator:
         return SecretView(meta=meta, data=dict(secret_values(meta.ref, secret, self._problems)))
 
     def _addresses(self, ref: ObjectRef, field: str, texts: Iterable[str]) -> tuple[Address, ...]:
-        return tuple(self._each(ref, field, texts, ipaddress.ip_address, "an IP address"))
+        return tuple(self._each(ref, field, texts, _address, "an IP address"))
 
     def _prefixes(self, ref: ObjectRef, field: str, texts: Iterable[str]) -> tuple[Prefix, ...]:
         def prefix(text: str) -> Prefix:
@@ -259,3 +260,10 @@ def _seconds(timestamp: str | None) -> float:
         return datetime.fromisoformat(timestamp).timestamp()
     except ValueError:
         return 0.0
+
+
+def _address(text: str) -> Address:
+    found = read_ip(text)
+    if found is None:
+        raise ValueError(text)
+    return found

@@ -86,12 +86,17 @@ class Reporter:
     def outcomes_changed(self, outcomes: Iterable[OutcomeChange]) -> None:
         """Say what is excluded, and remember for the routes that follow who asked and why."""
         for outcome in outcomes:
-            for withdrawal in outcome.withdrawn:
-                self._causes.setdefault(withdrawal.prefix, (str(outcome.ref), withdrawal.why))
-            for publication in outcome.advertised:
-                self._causes[publication.prefix] = (str(outcome.ref), publication.why)
+            if _log.isEnabledFor(logging.INFO):
+                self._remember(outcome)
             for exclusion in outcome.reported:
                 self._later(partial(self._say_excluded, outcome.ref, exclusion))
+
+    def _remember(self, outcome: OutcomeChange) -> None:
+        """Keep who asked and why, for the lines of the routes that follow."""
+        for withdrawal in outcome.withdrawn:
+            self._causes.setdefault(withdrawal.prefix, (str(outcome.ref), withdrawal.why))
+        for publication in outcome.advertised:
+            self._causes[publication.prefix] = (str(outcome.ref), publication.why)
 
     def settled(self) -> None:
         """Every route that follows from the outcomes has been told."""
@@ -102,6 +107,8 @@ class Reporter:
         for peer, routes in changes.items():
             withdrawn = sum(route is None for route in routes.values())
             self._metrics.count_changes(peer, advertised=len(routes) - withdrawn, withdrawn=withdrawn)
+            if not _log.isEnabledFor(logging.INFO):
+                continue
             for prefix, route in routes.items():
                 self._later(partial(_say_route, peer, prefix, route, self._causes.get(prefix)))
 

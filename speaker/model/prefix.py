@@ -1,5 +1,6 @@
 """IP prefixes and address families: the one place that orders and classifies them."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -19,10 +20,61 @@ def family_of(value: Address | Prefix) -> Family:
     return Family.IPV4 if value.version == 4 else Family.IPV6
 
 
+class _Lean4(IPv4Network):
+    """An IPv4Network that is equal to one made the usual way, in a third of the memory.
+
+    Tables look a prefix up a dozen times for each change, and `ipaddress` computes its hash in Python each
+    time; it also gives every instance a dictionary, and each host prefix a function of its own. Made by
+    `ipv4_prefix`; made the usual way, as the base class makes supernets, it is one all the same.
+    """
+
+    __slots__ = ("_hash", "_prefixlen", "netmask", "network_address")
+
+    _hash: int
+    _prefixlen: int
+
+    @classmethod
+    def of(cls, address: IPv4Address, length: int) -> "_Lean4":
+        """The prefix of this length, without the checks of the base class."""
+        made = cls.__new__(cls)
+        made.network_address = address
+        made.netmask = mask = _MASKS4[length]
+        made._prefixlen = length  # noqa: SLF001 - its own class
+        made._hash = int(address) ^ int(mask)  # noqa: SLF001
+        return made
+
+    def __init__(self, address: object, strict: bool = True) -> None:  # noqa: FBT001, FBT002 - the base's
+        super().__init__(address, strict)
+        self._hash = IPv4Network.__hash__(self)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"IPv4Network({str(self)!r})"
+
+    def hosts(self) -> Iterator[IPv4Address]:
+        """As of the base class, which gives the shortest networks functions of their own."""
+        if self._prefixlen < 31:
+            return iter(super().hosts())
+        return iter(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ipv4_prefix, (self.network_address, self._prefixlen)
+
+
+_MASKS4 = tuple(IPv4Network((0, length)).netmask for length in range(33))
+
+
+def ipv4_prefix(address: IPv4Address, length: int) -> IPv4Network:
+    """The prefix of this length; bits of the address past it must be zero, which is not checked."""
+    return _Lean4.of(address, length)
+
+
 def host_prefix(address: Address) -> Prefix:
     """The /32 or /128 that holds only `address` (a scope such as `%eth0` is dropped)."""
     if isinstance(address, IPv4Address):
-        return IPv4Network(int(address))
+        return ipv4_prefix(address, 32)
     return IPv6Network(int(address))
 
 

@@ -139,6 +139,24 @@ class Exporter:
         self.terms = terms
         self._known: dict[tuple[Family, tuple[Demand, ...]], Distribution] = {}
 
+    def successor(self, terms: tuple[PeerTerms, ...]) -> "Exporter":
+        """The one for other terms; what it would compute alike it takes over, as the same object.
+
+        A session that went and came back changes what the other family might hear, and nothing else: the
+        prefixes of a distribution that is taken over need not be looked at.
+        """
+        made = Exporter(terms)
+        if len(self._known) > _COMPARED_LIMIT:
+            return made
+        for (family, demands), known in self._known.items():
+            if made._compute(family, demands) == known:
+                made._known[family, demands] = known
+        return made
+
+    def keeps(self, distribution: Distribution) -> bool:
+        """Whether what stands is what it would compute."""
+        return distribution is NOWHERE or any(distribution is each for each in self._known.values())
+
     def distribute(self, family: Family, demands: tuple[Demand, ...]) -> Distribution:
         """What the peers hear of prefixes of `family` with `demands`, the oldest first, none twice."""
         key = (family, demands)
@@ -162,6 +180,9 @@ class Exporter:
         )
         return Distribution(demands, hearings, fates, tuple(map(tuple, findings)))
 
+
+_COMPARED_LIMIT = 200
+"""Beyond so many, looking which of them stay as they were costs more in one turn than it may."""
 
 _KNOWN_LIMIT = 100_000
 """Every object could carry attributes of its own; the memory of them is bounded."""

@@ -191,8 +191,8 @@ class Reconciler:
             self._incarnations[gone] = self._incarnations.get(gone, 0) + 1
         terms = terms_of(self._host, node.internal_ips if node else (), self._incarnations)
         if terms != before:
-            self._table.exporter = Exporter(terms)
-            self._unsettled.update(dict.fromkeys(self._table))
+            self._table.exporter = self._table.exporter.successor(terms)
+            self._unsettled.update(dict.fromkeys(self._table.unlike_exporter()))
 
     def _select(self, ref: ObjectRef) -> None:
         before = self._selected.get(ref)

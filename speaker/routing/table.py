@@ -96,6 +96,20 @@ class Table:
         findings = next((findings for each, findings in found if each == demand), ())
         return tuple(each for each in findings if each.reason is not ExclusionReason.NODE_PEERS_ONLY)
 
+    def unlike_exporter(self) -> list[Prefix]:
+        """The prefixes whose peers may hear something else than when they were last settled."""
+        kept: dict[int, bool] = {}
+        found = []
+        for prefix in self._claims:
+            distribution = self.verdict(prefix).distribution
+            # By identity: prefixes by the thousand share a few, and comparing one looks at every peer.
+            keeps = kept.get(id(distribution))
+            if keeps is None:
+                keeps = kept[id(distribution)] = self.exporter.keeps(distribution)
+            if not keeps or prefix not in self._verdicts:
+                found.append(prefix)
+        return found
+
     def distributions(self) -> Iterator[tuple[Prefix, Distribution]]:
         """Every settled prefix with what the peers hear of it."""
         return ((prefix, verdict.distribution) for prefix, verdict in self._verdicts.items())
