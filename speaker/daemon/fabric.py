@@ -29,6 +29,11 @@ _log = logging.getLogger(__name__)
 
 NOTHING_WANTED = Step(peers=())
 
+NOTHING_ASKED = (
+    "BGPConfiguration and BGPPeer ask for no session of this node; kubectl get bgppeers says whether their"
+    " kinds are installed"
+)
+
 Watching = Callable[[Kind], AbstractAsyncContextManager[asyncio.Event]]
 """Watches a kind while inside; gives what is set once it has been read whole."""
 
@@ -42,6 +47,7 @@ class Fabric:
         learning: told what may be learned; asked what a session carries.
         clock: dates what is held back.
         on_change: called when `decide` may come to another result.
+        reads_resources: whether BGPConfigurations and BGPPeers are watched.
     """
 
     def __init__(
@@ -52,12 +58,14 @@ class Fabric:
         *,
         clock: Clock,
         on_change: Callable[[], None],
+        reads_resources: bool = True,
     ) -> None:
         self._own = policy.node_name
         self._import_prefixes = import_prefixes
         self._learning = learning
         self._clock = clock
         self._on_change = on_change
+        self._reads_resources = reads_resources
         self.nodes = NodeBook(label=policy.node_label, pod_cidr_source=policy.pod_cidr_source)
         self.resources = ResourceBook()
         self._passwords: dict[str, Mapping[str, Password]] = {}
@@ -178,6 +186,14 @@ class Fabric:
         for peer, reason in self.design.withheld.items():
             if before.withheld.get(peer) != reason:
                 _log.error("no session", extra={"peer": peer, "reason": reason})
+        if self.asks_for_nothing and (before.peers or not before.fingerprint):
+            _log.info("fabric", extra={"reason": self.asks_for_nothing})
+
+    @property
+    def asks_for_nothing(self) -> str:
+        """Why there is nothing to do here, as where the kinds of the resources are missing; or ""."""
+        asked = self.design.peers or self.design.withheld or not self._reads_resources
+        return "" if asked else NOTHING_ASKED
 
     def _permit(self) -> None:
         """Say what may be learned, and what is this node's own."""

@@ -22,6 +22,7 @@ def fabric_answer(fabric: Fabric, learning: Learning) -> Json:
     return {
         "reflects": design.reflects,
         "settled": step.settled,
+        "note": fabric.asks_for_nothing,
         "learned": learning.learned,
         "kernel": {
             "wanted": fib.wanted,

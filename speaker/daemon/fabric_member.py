@@ -68,6 +68,7 @@ class FabricMember:
             self.learning,
             clock=clock,
             on_change=on_change,
+            reads_resources=settings.fabric,
         )
         self._report = FabricReport(
             settings.node_name, self.fabric, self.learning, statuses, cluster.statuses, clock

@@ -33,6 +33,19 @@ async def test_without_resources_there_is_no_peer_and_nobody_to_listen_for() -> 
     assert parts.fabric.listen_port is None
 
 
+async def test_that_nothing_is_asked_is_said() -> None:
+    """As where the resources' kinds are not installed: else nobody would know why there is no session."""
+    parts = Parts()
+    parts.fabric.apply(nodes(1, 2))
+    parts.fabric.decide()
+    assert "ask for no session" in parts.fabric.asks_for_nothing
+
+    parts.fabric.apply([mesh()])
+    parts.fabric.decide()
+
+    assert parts.fabric.asks_for_nothing == ""
+
+
 async def test_this_nodes_own_pods_are_no_lesson_and_end_here() -> None:
     parts = Parts()
     parts.fabric.apply([*nodes(1, 2), mesh()])
