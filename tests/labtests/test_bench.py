@@ -77,8 +77,8 @@ async def test_the_stream_fills_gobgpd() -> None:
 
 @pytest.mark.netns
 async def test_the_soak_ends_with_as_many_samples_as_portions() -> None:
-    samples, cpu = await soak.soak(100, pods=10)
-    assert [done for done, _ in samples] == [0.0, 100.0]
+    samples, cpu = await soak.soak(1000, pods=10)
+    assert [done for done, _ in samples] == [0.0, 1000.0]
     assert cpu > 0
 
 
