@@ -4,6 +4,7 @@
 Pods. Neither raises: what cannot be understood counts as not written, and a Problem says so.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -123,9 +124,10 @@ def pod_networks(annotations: Mapping[str, str]) -> tuple[tuple[PodNetwork, ...]
             found = values.read_ip_list(text) if text.strip() else ()
             if found is None:
                 problems.append(problem(key, text, values.IP_LIST_EXPECTED))
-            addresses[key.removesuffix(IP_ADDRESS_SUFFIX)] = found or ()
+            addresses[sys.intern(key.removesuffix(IP_ADDRESS_SUFFIX))] = found or ()
         elif key.endswith(LOGICAL_SWITCH_SUFFIX):
-            subnets[key.removesuffix(LOGICAL_SWITCH_SUFFIX)] = bounded(text.strip(), SUBNET_NAME_LIMIT)
+            name = bounded(text.strip(), SUBNET_NAME_LIMIT)
+            subnets[sys.intern(key.removesuffix(LOGICAL_SWITCH_SUFFIX))] = sys.intern(name)
     networks = tuple(
         PodNetwork(provider, subnets.get(provider, ""), addresses.get(provider, ()))
         for provider in sorted(addresses.keys() | subnets.keys())

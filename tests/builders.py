@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
+from annotations.parse import pod_networks
 from speaker.model.objects import (
     Change,
     Endpoint,
@@ -107,8 +108,12 @@ def pod(
     created_at: float = 0.0,
 ) -> PodView:
     """A running Pod of this node; `ips` are its status.podIPs."""
+    own = meta(pod_ref(name, namespace), bgp=bgp, annotations=annotations, created_at=created_at)
+    networks, unread = pod_networks(own.annotations)
     return PodView(
-        meta=meta(pod_ref(name, namespace), bgp=bgp, annotations=annotations, created_at=created_at),
+        meta=own,
+        networks=networks,
+        unread=unread,
         node_name=node,
         host_network=host_network,
         phase=phase,

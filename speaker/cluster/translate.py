@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
+from annotations.keys import IP_ADDRESS_SUFFIX, LOGICAL_SWITCH_SUFFIX, keys_under
+from annotations.parse import PodNetwork, pod_networks
+from annotations.problems import Problem
 from annotations.values import read_ip
 from speaker.cluster import wire
 from speaker.cluster.bounded import json_object, secret_values
@@ -38,8 +41,9 @@ Problems = Callable[[str], None]
 """Told one sentence for each value that could not be read."""
 
 SERVICE_NAME = "kubernetes.io/service-name"
-_CNI_SUFFIXES = (".kubernetes.io/ip_address", ".kubernetes.io/logical_switch")
+_CNI_SUFFIXES = (IP_ADDRESS_SUFFIX, LOGICAL_SWITCH_SUFFIX)
 _NODE_PREFIXES = (f"{GROUP}/", "projectcalico.org/")
+_MOST_SHARED = 1000
 _LONGEST_VALUE = 4096
 _CUT = "\N{HORIZONTAL ELLIPSIS}"
 """Ends a value that was cut, so that what is left of it cannot be taken for a valid one."""
@@ -52,12 +56,14 @@ class Translator:
     """Makes views.
 
     Args:
-        annotation_prefix: annotations under it are kept, and those that Kube-OVN writes addresses to.
+        annotation_prefix: those of its annotations that begin with `bgp` are kept.
         problems: told what could not be read.
     """
 
     def __init__(self, annotation_prefix: str, problems: Problems) -> None:
-        self._prefixes_kept = (f"{annotation_prefix}/",)
+        self._key_prefixes = (keys_under(annotation_prefix).policy,)
+        self._node_prefixes = (*self._key_prefixes, *_NODE_PREFIXES)
+        self._single: dict[tuple[str, str], Mapping[str, str]] = {}
         self._problems = problems
 
     def meta(self, kind: Kind, metadata: wire.Metadata) -> Meta:
@@ -71,21 +77,31 @@ class Translator:
         )
 
     def _kept(self, kind: Kind, annotations: dict[str, str] | None) -> Mapping[str, str]:
-        prefixes = self._prefixes_kept + (_NODE_PREFIXES if kind is Kind.NODE else ())
-        kept = {
-            sys.intern(key): value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + _CUT
-            for key, value in (annotations or {}).items()
-            if key.startswith(prefixes) or key.endswith(_CNI_SUFFIXES)
-        }
-        return kept or _NO_ANNOTATIONS
+        if annotations is None:
+            return _NO_ANNOTATIONS
+        prefixes = self._node_prefixes if kind is Kind.NODE else self._key_prefixes
+        kept = {key: _bounded(value) for key, value in annotations.items() if key.startswith(prefixes)}
+        return self._shared(kept) if kept else _NO_ANNOTATIONS
+
+    def _shared(self, kept: dict[str, str]) -> Mapping[str, str]:
+        """Equal annotations of many objects as one mapping: most say nothing but the policy."""
+        if len(kept) > 1:
+            return {sys.intern(key): value for key, value in kept.items()}
+        item = next(iter(kept.items()))
+        if len(self._single) >= _MOST_SHARED:
+            self._single.clear()
+        return self._single.setdefault(item, kept)
 
     def pod(self, pod: wire.Pod) -> PodView:
         """A Pod."""
         spec, status = pod.spec or wire.PodSpec(), pod.status or wire.PodStatus()
         texts = [each.ip for each in status.podIPs or ()] or ([status.podIP] if status.podIP else [])
         meta = self.meta(Kind.POD, pod.metadata)
+        networks, unread = _networks(pod.metadata.annotations)
         return PodView(
             meta=meta,
+            networks=networks,
+            unread=unread,
             node_name=sys.intern(spec.nodeName or ""),
             host_network=bool(spec.hostNetwork),
             phase=sys.intern(status.phase or ""),
@@ -217,6 +233,20 @@ class Translator:
                 yield read(text)
             except ValueError:
                 self._problems(f"{ref}: {field} holds {text[:64]!r}, which is not {what}")
+
+
+def _networks(
+    annotations: dict[str, str] | None,
+) -> tuple[tuple[PodNetwork, ...], tuple[Problem, ...]]:
+    """The networks that Kube-OVN's controller has written on a Pod."""
+    written = {
+        key: _bounded(value) for key, value in (annotations or {}).items() if key.endswith(_CNI_SUFFIXES)
+    }
+    return pod_networks(written) if written else ((), ())
+
+
+def _bounded(value: str) -> str:
+    return value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + _CUT
 
 
 def _endpoint(endpoint: wire.SliceEndpoint) -> Endpoint:

@@ -7,7 +7,10 @@ an address that does not parse is absent, never half-valid (the translator says 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
+from annotations.parse import PodNetwork
+from annotations.problems import Problem
 from speaker.model.peer import Password
 from speaker.model.prefix import Address, Family, Prefix
 
@@ -30,9 +33,12 @@ class Kind(StrEnum):
     SECRET = "Secret"  # noqa: S105 -- the name of a kind
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectRef:
-    """The identity of a Kubernetes object; `namespace` is empty for cluster-scoped kinds."""
+class ObjectRef(NamedTuple):
+    """The identity of a Kubernetes object; `namespace` is empty for cluster-scoped kinds.
+
+    A tuple, since every table of objects is looked up by it: hashing one in Python costs more than the
+    rest of a lookup.
+    """
 
     kind: Kind
     namespace: str
@@ -50,9 +56,8 @@ class Meta:
         ref: the identity.
         uid: `metadata.uid`.
         created_at: `metadata.creationTimestamp` as seconds since the epoch; 0 when unknown.
-        annotations: those under the annotation prefix or ending in `.kubernetes.io/ip_address` or
-            `.kubernetes.io/logical_switch`; on a Node also those under `bgp.route-speaker.io` and
-            `projectcalico.org`; nothing else.
+        annotations: those that begin with the annotation prefix and `/bgp`; on a Node also those under
+            `bgp.route-speaker.io` and `projectcalico.org`; nothing else.
     """
 
     ref: ObjectRef
@@ -63,9 +68,16 @@ class Meta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodView:
-    """A Pod (core/v1). `phase` is `status.phase`; `pod_ips` is `status.podIPs`."""
+    """A Pod (core/v1). `phase` is `status.phase`; `pod_ips` is `status.podIPs`.
+
+    Attributes:
+        networks: its Kube-OVN networks, by provider, as their annotations tell.
+        unread: what in those annotations cannot be read.
+    """
 
     meta: Meta
+    networks: tuple[PodNetwork, ...] = ()
+    unread: tuple[Problem, ...] = ()
     node_name: str = ""
     host_network: bool = False
     phase: str = ""

@@ -6,6 +6,7 @@ advertises it) or `Exclusion` (it does not, and why).
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from speaker.model.objects import ObjectRef
 from speaker.model.prefix import Prefix
@@ -83,28 +84,45 @@ REASON_SENTENCES: dict[ExclusionReason, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What travels with a prefix, and to whom.
+
+    Attributes:
+        attributes: what travels with the prefix.
+        peers: names or addresses of the only peers that may hear it; empty means all.
+        node_owned: whether this node alone owns the prefix: its Pod CIDRs, its Pods under the Local policy.
+            Peers that are other nodes hear nothing else.
+    """
+
+    attributes: PathAttributes = NO_ATTRIBUTES
+    peers: tuple[str, ...] = ()
+    node_owned: bool = False
+
+
+NO_DEMAND = Demand()
+"""No attributes, and every peer."""
+
+
+class Publication(NamedTuple):
     """This node should advertise `prefix` because `source` asks for it.
+
+    A tuple, since one is made for each of a cluster's Pods. All that Pods have in common is in `demand`,
+    which they share.
 
     Attributes:
         prefix: what to advertise.
         source: the object that asks.
         created_at: the source's creation time; of two that ask for one prefix the older decides.
-        attributes: what travels with the prefix.
-        peers: names or addresses of the only peers that may hear it; empty means all.
+        demand: what travels with the prefix, and to whom.
         why: the rule that chose it, a few words for logs ("Pod annotated cluster").
-        node_owned: whether this node alone owns the prefix: its Pod CIDRs, its Pods under the Local policy.
-            Peers that are other nodes hear nothing else.
     """
 
     prefix: Prefix
     source: ObjectRef
     created_at: float = 0.0
-    attributes: PathAttributes = NO_ATTRIBUTES
-    peers: tuple[str, ...] = ()
+    demand: Demand = NO_DEMAND
     why: str = ""
-    node_owned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

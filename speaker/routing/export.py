@@ -11,10 +11,9 @@ from itertools import groupby
 
 from speaker.model.policy import HostView, PeerView
 from speaker.model.prefix import Address, Family, Prefix
-from speaker.model.publication import ExclusionReason
+from speaker.model.publication import Demand, ExclusionReason
 from speaker.model.route import PathAttributes, Route
 from speaker.routing.nexthop import next_hop
-from speaker.routing.request import Demand
 
 NAMED_PEERS = 5
 """How many peers one report names before it only counts."""

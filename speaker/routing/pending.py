@@ -27,9 +27,9 @@ class Pending:
 
     def note(self, prefix: Prefix, before: Hearings, after: Hearings) -> None:
         """What the peers hear of `prefix` went from `before` to `after`."""
-        reaching = self._reaching.pop(prefix, None)
-        leaving = self._leaving.pop(prefix, None)
-        taken = next((each for each in (reaching, leaving) if each is not None), before)
+        taken = self._reaching.pop(prefix, None)
+        if taken is None:
+            taken = self._leaving.pop(prefix, before)
         if taken == after:
             return
         news = any(taken.get(peer) != hearing for peer, hearing in after.items())

@@ -12,14 +12,14 @@ traffic; the Pod's host routes follow the Subnet only with `--announce-subnet-po
 
 from collections.abc import Iterable
 
-from annotations.parse import PodNetwork, pod_networks
+from annotations.parse import PodNetwork
 from annotations.values import PublishPolicy
 from speaker.model.objects import Kind, ObjectRef, PodView, SubnetView
 from speaker.model.policy import PublicationPolicy
 from speaker.model.prefix import Address, Prefix, host_prefix
 from speaker.model.publication import Exclusion, ExclusionReason, Publication
 from speaker.routing.outcome import Outcome
-from speaker.routing.request import Asked, Request, inherit, note, read_request
+from speaker.routing.request import Asked, Request, node_owned, note, read_request
 from speaker.routing.state import Store
 from speaker.routing.vpc import in_foreign_vpc
 
@@ -31,103 +31,118 @@ def select_pod(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Outco
     pod = store.pods.get(ref)
     if pod is None:
         return None
-    return _Selection(pod, store, policy).outcome()
+    own = read_request(pod.meta, policy)
+    networks = tuple(each for each in pod.networks if each.addresses)
+    selection = _Selection(pod, store, policy, from_annotations=bool(networks))
+    if not networks:
+        networks = (_status_network(pod),)
+    if len(networks) == 1 and not own.notes and not pod.unread:
+        return selection.of_one(networks[0], own)
+    return selection.of_several(networks, own)
 
 
 class _Selection:
-    """One decision about one Pod; collects what is published and what is not."""
+    """The decision about one Pod.
 
-    def __init__(self, pod: PodView, store: Store, policy: PublicationPolicy) -> None:
+    Args:
+        pod: the Pod.
+        store: the cluster.
+        policy: the flags.
+        from_annotations: whether its addresses are those of its annotations.
+    """
+
+    __slots__ = ("_from_annotations", "_pod", "_policy", "_store")
+
+    def __init__(
+        self, pod: PodView, store: Store, policy: PublicationPolicy, *, from_annotations: bool
+    ) -> None:
         self._pod = pod
-        self._ref = pod.meta.ref
         self._store = store
         self._policy = policy
-        self._own = read_request(pod.meta, policy)
-        self._namespace = store.parent_request(Kind.NAMESPACE, self._ref.namespace)
-        self._publications: dict[Prefix, Publication] = {}
-        self._exclusions: dict[Prefix | None, Exclusion] = {}
+        self._from_annotations = from_annotations
 
-    def outcome(self) -> Outcome | None:
-        networks, problems = pod_networks(self._pod.meta.annotations)
-        written = tuple(each for each in networks if each.addresses)
-        asked = [
-            (each, self._asked(each.subnet)) for each in written or (_status_network(self._pod, networks),)
-        ]
-        wanted = [(network, request) for network, request in asked if request is not None]
-        notes = self._own.notes
-        if wanted:
-            notes += tuple(
-                note(self._ref, ExclusionReason.INVALID_ANNOTATION, each.sentence) for each in problems
-            )
-            self._decide(wanted, from_annotations=bool(written))
-        elif not notes:
+    def of_one(self, network: PodNetwork, own: Request) -> Outcome | None:
+        """As `of_several`, of a Pod of which nothing is to be noted: nearly all Pods are on one network.
+
+        Where a Pod has one address and it is published, nothing needs to be collected.
+        """
+        asked = self._asked(network.subnet, own)
+        if asked is None:
             return None
-        return Outcome(tuple(self._publications.values()), tuple(self._exclusions.values()), notes)
+        if len(network.addresses) == 1 and self._whole_exclusion((network,)) is None:
+            address = network.addresses[0]
+            if self._exclusion(address, network, asked) is None:
+                return Outcome((self._publication(host_prefix(address), asked),))
+        return self._decide(((network, asked),), ())
 
-    def _asked(self, subnet_name: str) -> Asked | None:
+    def of_several(self, networks: Iterable[PodNetwork], own: Request) -> Outcome | None:
+        """What is published of the Pod's networks, what is not, and what is to be noted."""
+        all_asked = ((network, self._asked(network.subnet, own)) for network in networks)
+        wanted = tuple((network, asked) for network, asked in all_asked if asked is not None)
+        if not wanted:
+            return Outcome(notes=own.notes) if own.notes else None
+        unread = tuple(
+            note(self._pod.meta.ref, ExclusionReason.INVALID_ANNOTATION, each.sentence)
+            for each in self._pod.unread
+        )
+        return self._decide(wanted, own.notes + unread)
+
+    def _asked(self, subnet_name: str, own: Request) -> Asked | None:
         """What is asked for one network: by the Pod, else its Subnet, else its Namespace."""
-        line: list[Request] = [self._own]
-        if subnet_name:
-            line.append(self._store.parent_request(Kind.SUBNET, subnet_name))
-        asked = inherit((*line, self._namespace))
-        if asked is None or asked.by.kind is not Kind.SUBNET:
+        asked = self._store.inherited(own, subnet_name, self._pod.meta.ref.namespace)
+        if asked is None or asked.by is not Kind.SUBNET:
             return asked
         covered = asked.policy is PublishPolicy.CLUSTER and not self._policy.announce_subnet_pods
         return None if covered else asked
 
-    def _decide(self, wanted: Iterable[tuple[PodNetwork, Asked]], *, from_annotations: bool) -> None:
-        whole = self._whole_exclusion(wanted)
+    def _decide(self, wanted: tuple[tuple[PodNetwork, Asked], ...], notes: tuple[Exclusion, ...]) -> Outcome:
+        """Every address in one of published and excluded; one of several networks needs one that may."""
+        ref = self._pod.meta.ref
+        whole = self._whole_exclusion(network for network, _ in wanted)
         if whole is not None:
-            self._exclusions[None] = Exclusion(source=self._ref, reason=whole)
-            return
+            return Outcome((), (Exclusion(source=ref, reason=whole),), notes)
+        publications: dict[Prefix, Publication] = {}
+        exclusions: dict[Prefix, Exclusion] = {}
         for network, asked in wanted:
             for address in network.addresses:
-                self._decide_address(address, network, asked, from_annotations=from_annotations)
+                prefix = host_prefix(address)
+                refusal = self._exclusion(address, network, asked)
+                if refusal is None:
+                    exclusions.pop(prefix, None)
+                    publications[prefix] = self._publication(prefix, asked)
+                elif prefix not in publications:
+                    reason, detail = refusal
+                    exclusions[prefix] = Exclusion(source=ref, reason=reason, prefix=prefix, detail=detail)
+        return Outcome(tuple(publications.values()), tuple(exclusions.values()), notes)
 
-    def _whole_exclusion(self, wanted: Iterable[tuple[PodNetwork, Asked]]) -> ExclusionReason | None:
+    def _publication(self, prefix: Prefix, asked: Asked) -> Publication:
+        meta = self._pod.meta
+        demand = node_owned(asked.demand) if asked.policy is PublishPolicy.LOCAL else asked.demand
+        return Publication(prefix, meta.ref, meta.created_at, demand, asked.why)
+
+    def _whole_exclusion(self, networks: Iterable[PodNetwork]) -> ExclusionReason | None:
         if self._pod.host_network:
             return ExclusionReason.HOST_NETWORK
         if self._pod.phase in FINISHED_PHASES:
             return ExclusionReason.POD_FINISHED
-        if not any(network.addresses for network, _ in wanted):
+        if not any(network.addresses for network in networks):
             return ExclusionReason.NO_ADDRESS
         return None
 
-    def _decide_address(
-        self, address: Address, network: PodNetwork, asked: Asked, *, from_annotations: bool
-    ) -> None:
-        prefix = host_prefix(address)
-        refusal = self._address_exclusion(address, network, from_annotations=from_annotations)
-        if refusal is None and asked.policy is PublishPolicy.LOCAL:
-            refusal = self._locality()
-        if refusal is None:
-            self._exclusions.pop(prefix, None)
-            self._publications[prefix] = Publication(
-                prefix=prefix,
-                source=self._ref,
-                created_at=self._pod.meta.created_at,
-                attributes=asked.demand.attributes,
-                peers=asked.demand.peers,
-                why=asked.why,
-                node_owned=asked.policy is PublishPolicy.LOCAL,
-            )
-        elif prefix not in self._publications:
-            reason, detail = refusal
-            self._exclusions[prefix] = Exclusion(
-                source=self._ref, reason=reason, prefix=prefix, detail=detail
-            )
-
-    def _locality(self) -> tuple[ExclusionReason, str] | None:
-        if self._pod.node_name == self._policy.node_name:
-            return None
-        return ExclusionReason.NOT_ON_THIS_NODE, self._pod.node_name
-
-    def _address_exclusion(
-        self, address: Address, network: PodNetwork, *, from_annotations: bool
+    def _exclusion(
+        self, address: Address, network: PodNetwork, asked: Asked
     ) -> tuple[ExclusionReason, str] | None:
+        """Why this node does not publish the address, or None."""
+        if network.subnet or self._from_annotations:
+            refusal = self._address_exclusion(address, network)
+            if refusal is not None:
+                return refusal
+        if asked.policy is PublishPolicy.LOCAL and self._pod.node_name != self._policy.node_name:
+            return ExclusionReason.NOT_ON_THIS_NODE, self._pod.node_name
+        return None
+
+    def _address_exclusion(self, address: Address, network: PodNetwork) -> tuple[ExclusionReason, str] | None:
         """Why the address is not this Pod's to publish, or None."""
-        if not from_annotations and not network.subnet:
-            return None
         subnet = self._store.subnet(network.subnet) if network.subnet else None
         if subnet is None:
             missing = network.subnet or f"no annotation {network.provider}.kubernetes.io/logical_switch"
@@ -137,7 +152,7 @@ class _Selection:
             return ExclusionReason.ADDRESS_NOT_CONFIRMED, f"not inside Subnet {network.subnet}"
         if in_foreign_vpc(subnet, cidr, self._policy.allowed_prefixes):
             return ExclusionReason.CUSTOM_VPC, f"Subnet {network.subnet} is in VPC {subnet.vpc}"
-        if from_annotations and not self._confirmed(address, network):
+        if self._from_annotations and not self._confirmed(address, network):
             return ExclusionReason.ADDRESS_NOT_CONFIRMED, ""
         return None
 
@@ -146,12 +161,13 @@ class _Selection:
             return True
         return any(
             address in each.addresses and each.subnet in ("", network.subnet)
-            for each in self._store.ips_of(self._ref)
+            for each in self._store.ips_of(self._pod.meta.ref)
         )
 
 
-def _status_network(pod: PodView, networks: tuple[PodNetwork, ...]) -> PodNetwork:
+def _status_network(pod: PodView) -> PodNetwork:
     """`status.podIPs` as a network; its Subnet is the primary network's when an annotation names one."""
+    networks = pod.networks
     primary = next((each for each in networks if each.provider == "ovn"), None)
     named = primary or (networks[0] if len(networks) == 1 else None)
     return PodNetwork("", named.subnet if named else "", pod.pod_ips)

@@ -14,10 +14,10 @@ from annotations.keys import keys_under
 from annotations.parse import NOTHING_ASKED, PublishRequest, parse
 from annotations.problems import bounded
 from annotations.values import Communities, PublishPolicy, read_communities
-from speaker.model.objects import Meta, ObjectRef
+from speaker.model.objects import Kind, Meta, ObjectRef
 from speaker.model.policy import PublicationPolicy
-from speaker.model.publication import Exclusion, ExclusionReason, Publication
-from speaker.model.route import NO_ATTRIBUTES, PathAttributes
+from speaker.model.publication import NO_DEMAND, Demand, Exclusion, ExclusionReason
+from speaker.model.route import PathAttributes
 
 DETAIL_LIMIT = 200
 
@@ -32,36 +32,24 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """What travels with a prefix, and to whom.
-
-    Attributes:
-        attributes: what travels.
-        peers: names or addresses of the only peers that may hear it; empty means all.
-        node_owned: whether this node alone owns the prefix (its Pod CIDRs, its Pods under the Local policy):
-            other nodes hear nothing else.
-    """
-
-    attributes: PathAttributes = NO_ATTRIBUTES
-    peers: tuple[str, ...] = ()
-    node_owned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
     """A request after inheritance.
 
     Attributes:
         policy: CLUSTER or LOCAL.
-        by: the object whose annotation asks.
+        by: the kind of the object whose annotation asks.
         why: the same in words, "Pod annotated local".
         demand: the attributes and peers.
     """
 
     policy: PublishPolicy
-    by: ObjectRef
+    by: Kind
     why: str
     demand: Demand
+
+
+SILENT = Request(ObjectRef(Kind.POD, "", ""))
+"""That of every object that says nothing: nobody looks whose it is."""
 
 
 def note(ref: ObjectRef, reason: ExclusionReason, detail: str) -> Exclusion:
@@ -71,6 +59,8 @@ def note(ref: ObjectRef, reason: ExclusionReason, detail: str) -> Exclusion:
 
 def read_request(meta: Meta, policy: PublicationPolicy) -> Request:
     """The object's own request; what is not understood or not permitted is left out and noted."""
+    if not meta.annotations:
+        return SILENT
     asks, problems = parse(meta.annotations, policy.annotation_prefix)
     notes = [note(meta.ref, ExclusionReason.INVALID_ANNOTATION, each.sentence) for each in problems]
     if meta.ref.namespace and asks.has_attributes:
@@ -91,7 +81,7 @@ def inherit(requests: Iterable[Request]) -> Asked | None:
 def demand_of(asks: PublishRequest) -> Demand:
     """The attributes and peers that one request names."""
     if not asks.has_attributes:
-        return _NO_DEMAND
+        return NO_DEMAND
     communities = asks.communities or Communities()
     attributes = PathAttributes(
         communities=communities.standard,
@@ -104,12 +94,10 @@ def demand_of(asks: PublishRequest) -> Demand:
     return _interned(Demand(attributes, asks.peers or ()))
 
 
-def demand_for(publication: Publication) -> Demand:
-    """What travels with a publication, and to whom."""
-    return Demand(publication.attributes, publication.peers, publication.node_owned)
-
-
-_NO_DEMAND = Demand()
+@lru_cache(maxsize=4096)
+def node_owned(demand: Demand) -> Demand:
+    """The same of a prefix that this node alone owns."""
+    return replace(demand, node_owned=True)
 
 
 @lru_cache(maxsize=4096)
@@ -123,11 +111,17 @@ def _asked(by: Request, line: list[Request]) -> Asked:
     for each in line[1:]:
         merged = _under(merged, each.asks)
     policy = by.asks.policy or PublishPolicy.OFF
-    return Asked(policy, by.ref, _why(by.ref, policy), demand_of(merged))
+    return Asked(policy, by.ref.kind, _why(by.ref, policy), demand_of(merged))
 
 
 def _why(ref: ObjectRef, policy: PublishPolicy) -> str:
-    return f"{ref.kind} annotated {policy}" if ref.namespace else f"{ref} annotated {policy}"
+    return _why_by_kind(ref.kind, policy) if ref.namespace else f"{ref} annotated {policy}"
+
+
+@lru_cache(maxsize=64)
+def _why_by_kind(kind: Kind, policy: PublishPolicy) -> str:
+    """One text for all objects of a kind."""
+    return f"{kind} annotated {policy}"
 
 
 def _under(nearer: PublishRequest, farther: PublishRequest) -> PublishRequest:

@@ -14,7 +14,7 @@ from speaker.model.prefix import Prefix
 from speaker.model.publication import Exclusion, ExclusionReason, Publication
 from speaker.routing.outcome import Outcome
 from speaker.routing.pods import select_pod
-from speaker.routing.request import demand_of, inherit, read_request
+from speaker.routing.request import demand_of, inherit, node_owned, read_request
 from speaker.routing.services import select_service
 from speaker.routing.state import Store
 from speaker.routing.vpc import in_foreign_vpc
@@ -60,8 +60,7 @@ def select_subnet(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Ou
             prefix=cidr,
             source=ref,
             created_at=subnet.meta.created_at,
-            attributes=asked.demand.attributes,
-            peers=asked.demand.peers,
+            demand=asked.demand,
             why=asked.why,
         )
         for cidr, reason in reasons.items()
@@ -93,16 +92,14 @@ def select_node(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Outc
     if not cidrs:
         none = Exclusion(source=ref, reason=ExclusionReason.NO_ADDRESS, detail=detail)
         return Outcome((), (none,), own.notes)
-    demand = demand_of(own.asks)
+    demand = node_owned(demand_of(own.asks))
     publications = tuple(
         Publication(
             prefix=cidr,
             source=ref,
             created_at=node.meta.created_at,
-            attributes=demand.attributes,
-            peers=demand.peers,
+            demand=demand,
             why=f"--announce-pod-cidr, {detail}",
-            node_owned=True,
         )
         for cidr, reason in cidrs.items()
         if reason is None

@@ -119,8 +119,7 @@ class _Decision:
             prefix=prefix,
             source=self.service.meta.ref,
             created_at=self.service.meta.created_at,
-            attributes=self.asked.demand.attributes,
-            peers=self.asked.demand.peers,
+            demand=self.asked.demand,
             why=self.asked.why,
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Generic, TypeVar
 
-from annotations.parse import PodNetwork, pod_networks
+from annotations.parse import NOTHING_ASKED, PublishRequest
 from speaker.model.objects import (
     Change,
     EndpointSliceView,
@@ -27,10 +27,13 @@ from speaker.model.objects import (
 from speaker.model.policy import PublicationPolicy
 from speaker.model.prefix import Family
 from speaker.routing.locality import OPEN_GATE, EndpointSummary, NodeGate, node_gate, summarise
-from speaker.routing.request import Request, read_request
+from speaker.routing.request import Asked, Request, inherit, read_request
 
 _K = TypeVar("_K")
 _V = TypeVar("_V", bound=View)
+
+_MOST_INHERITED = 10_000
+"""Tenants could write attributes without end; the memory of them is bounded."""
 
 Reached = Iterable[ObjectRef]
 
@@ -99,6 +102,7 @@ class Store:
         self.gate: NodeGate = OPEN_GATE
         self._slices: dict[ObjectRef, _Slice] = {}
         self._parents: dict[ObjectRef, Request] = {}
+        self._inherited: dict[tuple[PublishRequest | None, str, str], Asked | None] = {}
         self._pods_by_subnet: Index[str] = Index()
         self._by_namespace: Index[str] = Index()
         self._slices_by_service: Index[ObjectRef] = Index()
@@ -135,6 +139,23 @@ class Store:
         """What the Subnet or Namespace of that name asks; nothing when it is not there."""
         ref = ObjectRef(kind, "", name)
         return self._parents.get(ref) or Request(ref)
+
+    def inherited(self, own: Request, subnet: str, namespace: str) -> Asked | None:
+        """What is asked of a Pod on the network of a Subnet, or of none (""): by itself, else by its parents.
+
+        The Pods of a Subnet and a Namespace nearly all ask alike, so the answer is kept until a parent
+        asks otherwise.
+        """
+        key = (own.asks, subnet, namespace) if own.asks is not NOTHING_ASKED else (None, subnet, namespace)
+        try:
+            return self._inherited[key]
+        except KeyError:
+            line = (own, self.parent_request(Kind.SUBNET, subnet)) if subnet else (own,)
+            asked = inherit((*line, self.parent_request(Kind.NAMESPACE, namespace)))
+            if len(self._inherited) >= _MOST_INHERITED:
+                self._inherited.clear()
+            self._inherited[key] = asked
+            return asked
 
     def endpoint_summaries(self, service: ObjectRef, family: Family) -> Iterator[EndpointSummary]:
         """The summaries of the Service's EndpointSlices of one family."""
@@ -219,6 +240,7 @@ class Store:
 
     def _remember(self, ref: ObjectRef, view: SubnetView | NamespaceView | None) -> None:
         """Keep what a parent asks, read once for all that inherit it."""
+        self._inherited.clear()
         if view is None:
             self._parents.pop(ref, None)
         else:
@@ -256,11 +278,6 @@ class Store:
         return (self.node_ref,) if own or had_blocks != bool(self.blocks) else ()
 
 
-def networks_of(pod: PodView) -> tuple[PodNetwork, ...]:
-    """The Pod's Kube-OVN networks, as its annotations tell."""
-    return pod_networks(pod.meta.annotations)[0] if pod.meta.annotations else ()
-
-
 def _put(views: dict[ObjectRef, _V], ref: ObjectRef, view: _V | None) -> _V | None:
     """Set or remove one view; returns what was there."""
     before = views.get(ref)
@@ -272,7 +289,7 @@ def _put(views: dict[ObjectRef, _V], ref: ObjectRef, view: _V | None) -> _V | No
 
 
 def _subnets_of(pod: PodView | None) -> set[str]:
-    return set() if pod is None else {each.subnet for each in networks_of(pod) if each.subnet}
+    return set() if pod is None else {each.subnet for each in pod.networks if each.subnet}
 
 
 def _here(view: PodView | ServiceView | None, ref: ObjectRef) -> tuple[str, ...]:

@@ -7,15 +7,15 @@ they are; it says which other prefixes and objects it may have moved.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from speaker.model.objects import ObjectRef
 from speaker.model.policy import PublicationPolicy
 from speaker.model.prefix import Prefix, family_of
-from speaker.model.publication import ExclusionReason, Publication
+from speaker.model.publication import Demand, ExclusionReason, Publication
 from speaker.routing.export import NOWHERE, Distribution, Exporter, Fate, Finding
 from speaker.routing.guard import Guard
 from speaker.routing.limits import Rank, Ranking, rank_of
-from speaker.routing.request import demand_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,15 @@ class Verdict:
     fates: tuple[Fate, ...]
     distribution: Distribution
 
+
+class _Alone(NamedTuple):
+    """A demand, and the verdict about every prefix that has no other."""
+
+    demand: Demand
+    verdict: Verdict
+
+
+_MOST_ALONE = 1000
 
 UNCLAIMED = Verdict((), NOWHERE)
 
@@ -58,13 +67,24 @@ class Table:
 
     def __init__(self, policy: PublicationPolicy, guard: Guard, exporter: Exporter) -> None:
         self.guard = guard
-        self.exporter = exporter
+        self._exporter = exporter
+        self._alone: dict[tuple[int, int], _Alone] = {}
         self._claims: dict[Prefix, tuple[Publication, ...]] = {}
         self._verdicts: dict[Prefix, Verdict] = {}
         self._total = Ranking(policy.max_advertised_prefixes)
         self._namespace_most = policy.max_prefixes_per_namespace
         self._namespaces: dict[str, Ranking] = {}
         self._ranked_in: dict[Prefix, frozenset[str]] = {}
+
+    @property
+    def exporter(self) -> Exporter:
+        """What the peers hear."""
+        return self._exporter
+
+    @exporter.setter
+    def exporter(self, exporter: Exporter) -> None:
+        self._exporter = exporter
+        self._alone.clear()
 
     def __iter__(self) -> Iterator[Prefix]:
         return iter(self._claims)
@@ -81,6 +101,8 @@ class Table:
         """What became of one claim, once its prefix has been settled."""
         claims = self._claims[publication.prefix]
         fates = self._verdicts[publication.prefix].fates
+        if len(claims) == 1:
+            return fates[0]
         return next(
             fate for claim, fate in zip(claims, fates, strict=True) if claim.source == publication.source
         )
@@ -91,9 +113,8 @@ class Table:
         Other nodes, which hear nothing but what this one owns, are not named: nobody expects them to.
         """
         distribution = self.verdict(publication.prefix).distribution
-        demand = demand_for(publication)
         found = zip(distribution.demands, distribution.findings, strict=True)
-        findings = next((findings for each, findings in found if each == demand), ())
+        findings = next((findings for each, findings in found if each == publication.demand), ())
         return tuple(each for each in findings if each.reason is not ExclusionReason.NODE_PEERS_ONLY)
 
     def unlike_exporter(self) -> list[Prefix]:
@@ -122,21 +143,24 @@ class Table:
         new = {each.prefix: each for each in after}
         touched = [prefix for prefix in old | new if old.get(prefix) != new.get(prefix)]
         for prefix in touched:
-            claims = [each for each in self._claims.get(prefix, ()) if each.source != ref]
-            if prefix in new:
-                claims.append(new[prefix])
-                if len(claims) > 1:
-                    claims.sort(key=rank_of)
-            if claims:
-                self._claims[prefix] = tuple(claims)
-            else:
-                self._claims.pop(prefix, None)
+            others = [each for each in self._claims.get(prefix, ()) if each.source != ref]
+            self._claim(prefix, others, new.get(prefix))
         return touched
+
+    def _claim(self, prefix: Prefix, others: list[Publication], own: Publication | None) -> None:
+        if own is not None:
+            others.append(own)
+            if len(others) > 1:
+                others.sort(key=rank_of)
+        if others:
+            self._claims[prefix] = tuple(others)
+        else:
+            self._claims.pop(prefix, None)
 
     def settle(self, prefix: Prefix) -> Settled:
         """Decide one prefix as the claims, limits and peers now are."""
         claims = self._claims.get(prefix, ())
-        before = self.verdict(prefix)
+        before = self._verdicts.get(prefix, UNCLAIMED)
         refusal = self.guard.refuse(prefix) if claims else None
         moved: list[Prefix] = []
         admitted = claims if refusal is None else ()
@@ -160,17 +184,34 @@ class Table:
     def _distributed(
         self, prefix: Prefix, claims: tuple[Publication, ...], admitted: tuple[Publication, ...]
     ) -> Verdict:
-        demands = tuple(dict.fromkeys(demand_for(each) for each in admitted))
+        if len(claims) == len(admitted) == 1:
+            return self._distributed_alone(prefix, claims[0].demand)
+        demands = tuple(dict.fromkeys(each.demand for each in admitted))
         if not demands:
             return Verdict((_NAMESPACE_LIMIT,) * len(claims), NOWHERE)
-        distribution = self.exporter.distribute(family_of(prefix), demands)
+        distribution = self._exporter.distribute(family_of(prefix), demands)
         if len(claims) == len(demands):
             return Verdict(distribution.fates, distribution)
         by_demand = dict(zip(demands, distribution.fates, strict=True))
         fates = tuple(
-            by_demand[demand_for(each)] if self._admits(prefix, each) else _NAMESPACE_LIMIT for each in claims
+            by_demand[each.demand] if self._admits(prefix, each) else _NAMESPACE_LIMIT for each in claims
         )
         return Verdict(fates, distribution)
+
+    def _distributed_alone(self, prefix: Prefix, demand: Demand) -> Verdict:
+        """The verdict about a prefix that one object asks for: prefixes by the thousand share it.
+
+        Looked up by identity, since hashing a demand costs more than all the rest of settling.
+        """
+        key = (id(demand), prefix.version)
+        alone = self._alone.get(key)
+        if alone is None:
+            if len(self._alone) >= _MOST_ALONE:
+                self._alone.clear()
+            distribution = self._exporter.distribute(family_of(prefix), (demand,))
+            # With the demand: identities hold as long as their objects live.
+            alone = self._alone[key] = _Alone(demand, Verdict(distribution.fates, distribution))
+        return alone.verdict
 
     def _limited(self, prefix: Prefix, claim: Publication) -> Fate:
         return _TOTAL_LIMIT if self._admits(prefix, claim) else _NAMESPACE_LIMIT
