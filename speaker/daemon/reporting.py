@@ -85,8 +85,9 @@ class Reporter:
 
     def outcomes_changed(self, outcomes: Iterable[OutcomeChange]) -> None:
         """Say what is excluded, and remember for the routes that follow who asked and why."""
+        tells_routes = _log.isEnabledFor(logging.INFO)
         for outcome in outcomes:
-            if _log.isEnabledFor(logging.INFO):
+            if tells_routes:
                 self._remember(outcome)
             for exclusion in outcome.reported:
                 self._later(partial(self._say_excluded, outcome.ref, exclusion))

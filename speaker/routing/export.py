@@ -73,6 +73,11 @@ class Fate:
     refusal: Finding | None = None
     notes: tuple[Finding, ...] = ()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing to say about it."""
+        return self.refusal is None and not self.notes
+
 
 @dataclass(frozen=True, slots=True)
 class Distribution:

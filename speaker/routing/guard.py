@@ -57,6 +57,11 @@ def _ranges(prefixes: Iterable[tuple[Prefix, str]]) -> dict[int, tuple[_Range, .
 
 _RESERVED_RANGES = _ranges((ip_network(text), name) for text, name in RESERVED)
 
+_HARMLESS4 = frozenset(range(256)) - {
+    octet for each in _RESERVED_RANGES[4] for octet in range(each.first >> 24, (each.last >> 24) + 1)
+}
+"""The first octets of IPv4 addresses of which none is reserved."""
+
 
 class Guard:
     """The refusals that follow from the flags and the peers.
@@ -74,6 +79,10 @@ class Guard:
     def refuse(self, prefix: Prefix) -> Refusal | None:
         """Why `prefix` is never advertised, or None."""
         first = int(prefix.network_address)
+        is_host4 = prefix.prefixlen == 32 and prefix.version == 4
+        if is_host4 and not self._limited and first >> 24 in _HARMLESS4:
+            # Nearly every prefix there is.
+            return self._peer_host(prefix)
         last = first if prefix.prefixlen == prefix.max_prefixlen else _range(prefix).last
         allowed = any(each.first <= first and last <= each.last for each in self._allowed[prefix.version])
         return self._reserved(prefix, first, last, allowed=allowed) or (
@@ -88,6 +97,9 @@ class Guard:
                 return Refusal(ExclusionReason.PREFIX_RESERVED, each.name)
         if prefix.prefixlen < _SHORTEST[prefix.version] and not allowed:
             return Refusal(ExclusionReason.PREFIX_RESERVED, f"shorter than /{_SHORTEST[prefix.version]}")
+        return self._peer_host(prefix)
+
+    def _peer_host(self, prefix: Prefix) -> Refusal | None:
         if prefix in self.peer_hosts:
             return Refusal(ExclusionReason.PREFIX_RESERVED, "a peer's own address")
         return None

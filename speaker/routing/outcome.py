@@ -4,14 +4,14 @@ Knows only values; a person's sentence for a reason stands in `speaker.model.pub
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from speaker.model.objects import ObjectRef
 from speaker.model.prefix import Prefix
 from speaker.model.publication import REASON_SENTENCES, Exclusion, Publication
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one object: each of its prefixes stands in one of the first two, never in both.
 
     Attributes:
@@ -25,6 +25,11 @@ class Outcome:
     publications: tuple[Publication, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     notes: tuple[Exclusion, ...] = ()
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether there are any."""
+        return bool(self.exclusions or self.notes)
 
     @property
     def reports(self) -> tuple[Exclusion, ...]:
@@ -80,7 +85,7 @@ class OutcomeChange:
     @property
     def reported(self) -> tuple[Exclusion, ...]:
         """Exclusions and notes that are new."""
-        if self.after is None:
+        if self.after is None or not self.after.has_reports:
             return ()
         known = set(self.before.reports) if self.before else set()
         return tuple(each for each in self.after.reports if each not in known)

@@ -32,7 +32,7 @@ class Pending:
             taken = self._leaving.pop(prefix, before)
         if taken == after:
             return
-        news = any(taken.get(peer) != hearing for peer, hearing in after.items())
+        news = not taken or any(taken.get(peer) != hearing for peer, hearing in after.items())
         (self._reaching if news else self._leaving)[prefix] = taken
 
     def take(

@@ -21,7 +21,7 @@ from speaker.model.publication import Exclusion, ExclusionReason, Publication
 from speaker.routing.outcome import Outcome
 from speaker.routing.request import Asked, Request, node_owned, note, read_request
 from speaker.routing.state import Store
-from speaker.routing.vpc import in_foreign_vpc
+from speaker.routing.vpc import DEFAULT_VPCS, in_foreign_vpc
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 
@@ -32,13 +32,59 @@ def select_pod(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Outco
     if pod is None:
         return None
     own = read_request(pod.meta, policy)
-    networks = tuple(each for each in pod.networks if each.addresses)
-    selection = _Selection(pod, store, policy, from_annotations=bool(networks))
-    if not networks:
-        networks = (_status_network(pod),)
-    if len(networks) == 1 and not own.notes and not pod.unread:
-        return selection.of_one(networks[0], own)
-    return selection.of_several(networks, own)
+    address = _lone_address(pod, store)
+    if address is None or own.notes:
+        return decide_at_length(pod, own, store, policy)
+    asked = _asked(pod, pod.networks[0].subnet, own, store, policy)
+    if asked is None:
+        return None
+    if asked.policy is PublishPolicy.LOCAL and pod.node_name != policy.node_name:
+        return decide_at_length(pod, own, store, policy)
+    return Outcome((_publication(pod, host_prefix(address), asked),))
+
+
+def decide_at_length(pod: PodView, own: Request, store: Store, policy: PublicationPolicy) -> Outcome | None:
+    """What `select_pod` says of a Pod, whatever it is like; `own` is its own request."""
+    return _Selection(pod, store, policy).outcome(own)
+
+
+def _lone_address(pod: PodView, store: Store) -> Address | None:
+    """The address of a Pod with one address, on one network, which no rule here keeps back.
+
+    Nearly all Pods of Kube-OVN are such, and where one annotation publishes fifty thousand of them it
+    matters how long each takes. For all others, and for what is kept back, `decide_at_length` knows the
+    rules and the reasons.
+    """
+    if len(pod.networks) != 1 or pod.unread or pod.host_network or pod.phase in FINISHED_PHASES:
+        return None
+    network = pod.networks[0]
+    addresses = network.addresses or pod.pod_ips
+    if len(addresses) != 1 or addresses[0] not in pod.pod_ips:
+        return None
+    address = addresses[0]
+    subnet = store.subnet(network.subnet)
+    if subnet is None or subnet.vpc not in DEFAULT_VPCS:
+        return None
+    for cidr in subnet.cidrs:
+        if address in cidr:
+            return address
+    return None
+
+
+def _asked(
+    pod: PodView, subnet_name: str, own: Request, store: Store, policy: PublicationPolicy
+) -> Asked | None:
+    """What is asked for one network: by the Pod, else its Subnet, else its Namespace."""
+    asked = store.inherited(own, subnet_name, pod.meta.ref.namespace)
+    if asked is None or asked.by is not Kind.SUBNET:
+        return asked
+    covered = asked.policy is PublishPolicy.CLUSTER and not policy.announce_subnet_pods
+    return None if covered else asked
+
+
+def _publication(pod: PodView, prefix: Prefix, asked: Asked) -> Publication:
+    demand = node_owned(asked.demand) if asked.policy is PublishPolicy.LOCAL else asked.demand
+    return Publication(prefix, pod.meta.ref, pod.meta.created_at, demand, asked.why)
 
 
 class _Selection:
@@ -48,36 +94,22 @@ class _Selection:
         pod: the Pod.
         store: the cluster.
         policy: the flags.
-        from_annotations: whether its addresses are those of its annotations.
     """
 
-    __slots__ = ("_from_annotations", "_pod", "_policy", "_store")
-
-    def __init__(
-        self, pod: PodView, store: Store, policy: PublicationPolicy, *, from_annotations: bool
-    ) -> None:
+    def __init__(self, pod: PodView, store: Store, policy: PublicationPolicy) -> None:
         self._pod = pod
         self._store = store
         self._policy = policy
-        self._from_annotations = from_annotations
+        networks = tuple(each for each in pod.networks if each.addresses)
+        self._from_annotations = bool(networks)
+        self._networks = networks or (_status_network(pod),)
 
-    def of_one(self, network: PodNetwork, own: Request) -> Outcome | None:
-        """As `of_several`, of a Pod of which nothing is to be noted: nearly all Pods are on one network.
-
-        Where a Pod has one address and it is published, nothing needs to be collected.
-        """
-        asked = self._asked(network.subnet, own)
-        if asked is None:
-            return None
-        if len(network.addresses) == 1 and self._whole_exclusion((network,)) is None:
-            address = network.addresses[0]
-            if self._exclusion(address, network, asked) is None:
-                return Outcome((self._publication(host_prefix(address), asked),))
-        return self._decide(((network, asked),), ())
-
-    def of_several(self, networks: Iterable[PodNetwork], own: Request) -> Outcome | None:
+    def outcome(self, own: Request) -> Outcome | None:
         """What is published of the Pod's networks, what is not, and what is to be noted."""
-        all_asked = ((network, self._asked(network.subnet, own)) for network in networks)
+        all_asked = (
+            (network, _asked(self._pod, network.subnet, own, self._store, self._policy))
+            for network in self._networks
+        )
         wanted = tuple((network, asked) for network, asked in all_asked if asked is not None)
         if not wanted:
             return Outcome(notes=own.notes) if own.notes else None
@@ -86,14 +118,6 @@ class _Selection:
             for each in self._pod.unread
         )
         return self._decide(wanted, own.notes + unread)
-
-    def _asked(self, subnet_name: str, own: Request) -> Asked | None:
-        """What is asked for one network: by the Pod, else its Subnet, else its Namespace."""
-        asked = self._store.inherited(own, subnet_name, self._pod.meta.ref.namespace)
-        if asked is None or asked.by is not Kind.SUBNET:
-            return asked
-        covered = asked.policy is PublishPolicy.CLUSTER and not self._policy.announce_subnet_pods
-        return None if covered else asked
 
     def _decide(self, wanted: tuple[tuple[PodNetwork, Asked], ...], notes: tuple[Exclusion, ...]) -> Outcome:
         """Every address in one of published and excluded; one of several networks needs one that may."""
@@ -109,16 +133,11 @@ class _Selection:
                 refusal = self._exclusion(address, network, asked)
                 if refusal is None:
                     exclusions.pop(prefix, None)
-                    publications[prefix] = self._publication(prefix, asked)
+                    publications[prefix] = _publication(self._pod, prefix, asked)
                 elif prefix not in publications:
                     reason, detail = refusal
                     exclusions[prefix] = Exclusion(source=ref, reason=reason, prefix=prefix, detail=detail)
         return Outcome(tuple(publications.values()), tuple(exclusions.values()), notes)
-
-    def _publication(self, prefix: Prefix, asked: Asked) -> Publication:
-        meta = self._pod.meta
-        demand = node_owned(asked.demand) if asked.policy is PublishPolicy.LOCAL else asked.demand
-        return Publication(prefix, meta.ref, meta.created_at, demand, asked.why)
 
     def _whole_exclusion(self, networks: Iterable[PodNetwork]) -> ExclusionReason | None:
         if self._pod.host_network:

@@ -1,7 +1,8 @@
 """The reconciler: changes in, what each peer should hear out.
 
-Three queues, drained in this order: objects whose own decision may differ, prefixes whose claims,
-limits or peers may, and objects whose outcome may follow from those. A change costs what it can
+Three queues, drained in this order: objects whose own decision may differ, prefixes whose limits or
+peers may, and objects whose outcome may follow from those. What an object's decision does to its own
+prefixes and outcome is settled with it; the queues hold what it does to others. A change costs what it can
 reach; a change of this node or of the peers reaches everything, so the work may be cut into slices.
 Whatever the slices and the order of the changes, the end is the same: a function of the state.
 """
@@ -10,13 +11,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import NamedTuple
 
 from speaker.model.objects import Change, ObjectRef, View
 from speaker.model.policy import HostView, PublicationPolicy
 from speaker.model.prefix import Prefix
 from speaker.model.publication import Exclusion, ExclusionReason
 from speaker.model.route import AdjRibOut, Route
-from speaker.routing.export import Exporter, Finding, route_of, terms_of
+from speaker.routing.export import NOWHERE, Exporter, Finding, Hearing, route_of, terms_of
 from speaker.routing.guard import Guard
 from speaker.routing.outcome import Outcome, OutcomeChange
 from speaker.routing.pending import Hearings, Pending
@@ -41,8 +43,9 @@ class Reconciler:
         self._host = host
         self._store = Store(policy)
         self._table = Table(policy, self._guard(), Exporter(()))
-        self._selected: dict[ObjectRef, Outcome] = {}
         self._outcomes: dict[ObjectRef, Outcome] = {}
+        # What an object's own decision came to, where its outcome is not that.
+        self._selected: dict[ObjectRef, Outcome | None] = {}
         self._counts: Counter[ExclusionReason] = Counter()
         # Ordered dictionaries: taking the first of a dict whose head was deleted costs its length.
         self._dirty: OrderedDict[ObjectRef, None] = OrderedDict()
@@ -92,7 +95,7 @@ class Reconciler:
                 each step and ends the slice by returning False; None does everything.
         """
         steps = 0
-        while self._dirty or self._unsettled or self._stale:
+        while not self.is_complete:
             if budget is not None and not (steps < budget if isinstance(budget, int) else budget()):
                 return False
             steps += 1
@@ -102,7 +105,12 @@ class Reconciler:
                 self._settle(self._unsettled.popitem(last=False)[0])
             else:
                 self._conclude(self._stale.popitem(last=False)[0])
+        self._forget_queues()
         return True
+
+    def _forget_queues(self) -> None:
+        """Let go of the memory of queues that were long: a dictionary does not shrink by being emptied."""
+        self._dirty, self._unsettled, self._stale = OrderedDict(), OrderedDict(), OrderedDict()
 
     @property
     def is_complete(self) -> bool:
@@ -124,14 +132,19 @@ class Reconciler:
         Args:
             limit: how many prefixes at most, to bound the time; call again while `has_changes`.
         """
-        peers = [peer.name for peer in self._table.exporter.terms]
-        found: dict[str, dict[Prefix, Route | None]] = {}
+        found: dict[str, dict[Prefix, Route | None]] = {peer.name: {} for peer in self._table.exporter.terms}
+        # By identity: prefixes by the thousand go from one value to one other.
+        known: dict[tuple[int, int], _Difference] = {}
         taken = self._pending.take(limit, self._hearings, complete=self.is_complete)
         for prefix, before, after in taken:
-            for name in peers:
-                if before.get(name) != after.get(name):
-                    found.setdefault(name, {})[prefix] = route_of(prefix, after.get(name))
-        return found
+            key = (id(before), id(after))
+            difference = known.get(key)
+            if difference is None:
+                difference = known[key] = _Difference.of(before, after)
+            for name, hearing in difference.heard:
+                if name in found:
+                    found[name][prefix] = route_of(prefix, hearing)
+        return {name: routes for name, routes in found.items() if routes}
 
     @property
     def has_explanations(self) -> bool:
@@ -168,7 +181,7 @@ class Reconciler:
         outcome = self._outcomes.get(ref)
         if outcome is None:
             return None
-        notes = self._selected[ref].notes
+        notes = (self._selected.get(ref) or outcome).notes
         for publication in outcome.publications:
             notes += tuple(
                 _exclusion(ref, publication.prefix, each) for each in self._table.findings(publication)
@@ -195,51 +208,75 @@ class Reconciler:
             self._unsettled.update(dict.fromkeys(self._table.unlike_exporter()))
 
     def _select(self, ref: ObjectRef) -> None:
-        before = self._selected.get(ref)
+        """Decide one object, and what its prefixes and its own outcome come to by that."""
+        before = self._selected.get(ref, self._outcomes.get(ref))
         after = select(ref, self._store, self._policy)
-        if before == after:
+        if before == after or (before is None and after is not None and self._publish_alone(ref, after)):
             return
-        if after is None:
-            del self._selected[ref]
-        else:
-            self._selected[ref] = after
+        self._selected[ref] = after
         touched = self._table.claim(
             ref, before.publications if before else (), after.publications if after else ()
         )
-        self._unsettled.update(dict.fromkeys(touched))
-        self._stale[ref] = None
+        for prefix in touched:
+            self._settle(prefix, ref)
+        self._conclude(ref)
 
-    def _settle(self, prefix: Prefix) -> None:
-        settled = self._table.settle(prefix)
-        self._unsettled.update(dict.fromkeys(settled.prefixes))
-        before, after = settled.before, settled.after
-        claims = self._table.claims(prefix)
+    def _publish_alone(self, ref: ObjectRef, selected: Outcome) -> bool:
+        """The short way of an object that asks for one prefix now, and for none before; if it is open."""
+        if len(selected.publications) != 1 or selected.has_reports or ref in self._outcomes:
+            return False
+        verdict = self._table.publish_alone(selected.publications)
+        if verdict is None:
+            return False
+        self._pending.note(selected.publications[0].prefix, NOWHERE.hearings, verdict.distribution.hearings)
+        self._outcomes[ref] = selected
+        self._selected.pop(ref, None)
+        self._untold.setdefault(ref, None)
+        return True
+
+    def _settle(self, prefix: Prefix, concluded: ObjectRef | None = None) -> None:
+        """Decide one prefix; marks the objects whose outcome may differ by it, save one that is concluded."""
+        before, after, moved = self._table.settle(prefix)
+        if moved:
+            self._unsettled.update(dict.fromkeys(moved))
         # Fates stand in the order of the claims: of several, one may have another although all look alike.
-        if before.fates != after.fates or len(claims) > 1:
-            self._stale.update((claim.source, None) for claim in claims)
+        if before.fates != after.fates or len(after.fates) > 1:
+            for claim in self._table.claims(prefix):
+                if claim.source != concluded:
+                    self._stale[claim.source] = None
         if before.distribution is not after.distribution:
             self._pending.note(prefix, before.distribution.hearings, after.distribution.hearings)
 
     def _conclude(self, ref: ObjectRef) -> None:
         """Put the outcome of one object together from its own decision and its prefixes' fates."""
         before = self._outcomes.get(ref)
-        selected = self._selected.get(ref)
+        selected = self._selected.get(ref, before)
         after = None if selected is None else self._outcome(ref, selected)
+        if after is selected:
+            self._selected.pop(ref, None)
+        else:
+            self._selected[ref] = selected
         if before == after:
             return
-        if before is not None:
+        if before is not None and before.has_reports:
             self._counts.subtract(each.reason for each in before.reports)
         if after is None:
             del self._outcomes[ref]
         else:
             self._outcomes[ref] = after
-            self._counts.update(each.reason for each in after.reports)
+            if after.has_reports:
+                self._counts.update(each.reason for each in after.reports)
         self._untold.setdefault(ref, before)
 
     def _outcome(self, ref: ObjectRef, selected: Outcome) -> Outcome:
+        for each in selected.publications:
+            if not self._table.fate(each).is_plain:
+                return self._qualified(ref, selected)
+        return selected
+
+    def _qualified(self, ref: ObjectRef, selected: Outcome) -> Outcome:
+        """The outcome of an object that not every peer hears as it asks."""
         fates = [(each, self._table.fate(each)) for each in selected.publications]
-        if all(fate.refusal is None and not fate.notes for _, fate in fates):
-            return selected
         published = tuple(each for each, fate in fates if fate.refusal is None)
         refused = tuple(
             _exclusion(ref, each.prefix, fate.refusal) for each, fate in fates if fate.refusal is not None
@@ -268,6 +305,20 @@ def reconcile(policy: PublicationPolicy, host: HostView, views: Iterable[Change 
     reconciler.recompute()
     tables = {name: reconciler.adj_rib_out(name) for name in host.peers}
     return Result(tables, dict(reconciler.outcomes()))
+
+
+class _Difference(NamedTuple):
+    """What peers hear otherwise when a prefix goes from `before` to `after`; None is nothing any more."""
+
+    before: Hearings
+    after: Hearings
+    heard: tuple[tuple[str, Hearing | None], ...]
+
+    @classmethod
+    def of(cls, before: Hearings, after: Hearings) -> "_Difference":
+        names = before.keys() | after.keys()
+        heard = ((name, after.get(name)) for name in sorted(names) if before.get(name) != after.get(name))
+        return cls(before, after, tuple(heard))
 
 
 def _exclusion(ref: ObjectRef, prefix: Prefix, finding: Finding) -> Exclusion:

@@ -5,7 +5,6 @@ concerns its Pods alone: its CIDR is no part of it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from annotations.values import PublishPolicy
 from speaker.model.objects import Kind, ObjectRef, SubnetView
@@ -33,7 +32,7 @@ def _shut(outcome: Outcome, reason: ExclusionReason) -> Outcome:
     shut = tuple(
         Exclusion(source=each.source, reason=reason, prefix=each.prefix) for each in outcome.publications
     )
-    return replace(outcome, publications=(), exclusions=shut + outcome.exclusions)
+    return outcome._replace(publications=(), exclusions=shut + outcome.exclusions)
 
 
 def select_namespace(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Outcome | None:

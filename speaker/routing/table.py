@@ -5,7 +5,7 @@ the limits, then what the peers hear. Its answer depends on the claims, the rank
 they are; it says which other prefixes and objects it may have moved.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,8 +41,7 @@ _NAMESPACE_LIMIT = Fate(Finding(ExclusionReason.PREFIX_LIMIT, detail="--max-pref
 _TOTAL_LIMIT = Fate(Finding(ExclusionReason.PREFIX_LIMIT, detail="--max-advertised-prefixes"))
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The answer about one prefix.
 
     Attributes:
@@ -73,6 +72,7 @@ class Table:
         self._verdicts: dict[Prefix, Verdict] = {}
         self._total = Ranking(policy.max_advertised_prefixes)
         self._namespace_most = policy.max_prefixes_per_namespace
+        self._has_limits = bool(policy.max_advertised_prefixes or policy.max_prefixes_per_namespace)
         self._namespaces: dict[str, Ranking] = {}
         self._ranked_in: dict[Prefix, frozenset[str]] = {}
 
@@ -136,24 +136,47 @@ class Table:
         return ((prefix, verdict.distribution) for prefix, verdict in self._verdicts.items())
 
     def claim(
-        self, ref: ObjectRef, before: Iterable[Publication], after: Iterable[Publication]
-    ) -> Iterable[Prefix]:
-        """Replace the claims of one object; returns the prefixes to settle."""
-        old = {each.prefix: each for each in before}
-        new = {each.prefix: each for each in after}
-        touched = [prefix for prefix in old | new if old.get(prefix) != new.get(prefix)]
-        for prefix in touched:
-            others = [each for each in self._claims.get(prefix, ()) if each.source != ref]
-            self._claim(prefix, others, new.get(prefix))
-        return touched
+        self, ref: ObjectRef, before: tuple[Publication, ...], after: tuple[Publication, ...]
+    ) -> list[Prefix]:
+        """Replace the claims of one object, each a prefix of its own; returns the prefixes to settle."""
+        kept = [each.prefix for each in after]
+        gone = [each.prefix for each in before if each.prefix not in kept]
+        for prefix in gone:
+            self._set_claims(prefix, self._claims_of_others(prefix, ref))
+        new = [each for each in after if each not in before]
+        for each in new:
+            others = self._claims_of_others(each.prefix, ref)
+            if others:
+                self._set_claims(each.prefix, tuple(sorted((*others, each), key=rank_of)))
+            else:
+                # Nearly all objects have one prefix, and nearly all prefixes one object.
+                self._claims[each.prefix] = after if len(after) == 1 else (each,)
+        return gone + [each.prefix for each in new]
 
-    def _claim(self, prefix: Prefix, others: list[Publication], own: Publication | None) -> None:
-        if own is not None:
-            others.append(own)
-            if len(others) > 1:
-                others.sort(key=rank_of)
-        if others:
-            self._claims[prefix] = tuple(others)
+    def publish_alone(self, publications: tuple[Publication, ...]) -> Verdict | None:
+        """Claim and settle the only prefix of an object, as `claim` and `settle` would, in one step.
+
+        Only where nothing else has a say: nobody else asks for the prefix, there are no limits, and it is
+        heard as it is asked. Otherwise does nothing and returns None.
+        """
+        publication = publications[0]
+        prefix = publication.prefix
+        if prefix in self._claims or self._has_limits or self.guard.refuse(prefix) is not None:
+            return None
+        verdict = self._distributed_alone(prefix, publication.demand)
+        if not verdict.fates[0].is_plain:
+            return None
+        self._claims[prefix] = publications
+        self._verdicts[prefix] = verdict
+        return verdict
+
+    def _claims_of_others(self, prefix: Prefix, ref: ObjectRef) -> tuple[Publication, ...]:
+        claims = self._claims.get(prefix)
+        return () if claims is None else tuple(each for each in claims if each.source != ref)
+
+    def _set_claims(self, prefix: Prefix, claims: tuple[Publication, ...]) -> None:
+        if claims:
+            self._claims[prefix] = claims
         else:
             self._claims.pop(prefix, None)
 
@@ -167,7 +190,8 @@ class Table:
         if self._namespace_most:
             moved += self._place_in_namespaces(prefix, admitted)
             admitted = tuple(each for each in admitted if self._admits(prefix, each))
-        moved += self._total.place(prefix, rank_of(admitted[0]) if admitted else None)
+        if self._has_limits:
+            moved += self._total.place(prefix, rank_of(admitted[0]) if admitted else None)
         if refusal is not None:
             fate = Fate(Finding(refusal.reason, detail=refusal.detail))
             after = Verdict((fate,) * len(claims), NOWHERE)

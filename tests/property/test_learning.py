@@ -17,6 +17,7 @@ from speaker.routing.loc_rib import LocRib
 from tests.property import learning_strategies as strategies
 
 
+@settings(deadline=None)
 @given(paths=strategies.contenders(), data=st.data())
 def test_the_order_of_arrival_decides_nothing(paths: list[Contender], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(paths))
@@ -27,6 +28,7 @@ def test_the_order_of_arrival_decides_nothing(paths: list[Contender], data: st.D
     assert (one.rules, one.next_hops) == (other.rules, other.next_hops)
 
 
+@settings(deadline=None)
 @given(paths=strategies.contenders())
 def test_every_path_has_one_place_and_one_rule(paths: list[Contender]) -> None:
     found = decide(paths)
@@ -43,6 +45,7 @@ def test_every_path_has_one_place_and_one_rule(paths: list[Contender]) -> None:
     assert len(set(chosen)) == len(chosen)
 
 
+@settings(deadline=None)
 @given(paths=strategies.contenders(), data=st.data())
 def test_a_path_that_is_not_the_best_leaves_the_best_as_it_is(
     paths: list[Contender], data: st.DataObject
@@ -60,6 +63,7 @@ def test_a_path_that_is_not_the_best_leaves_the_best_as_it_is(
     assert left[decide(left).order[0]] is best
 
 
+@settings(deadline=None)
 @given(paths=strategies.contenders(), data=st.data())
 def test_a_path_that_med_decided_against_leaves_all_others_as_they_are(
     paths: list[Contender], data: st.DataObject

@@ -210,7 +210,7 @@ def test_a_slice_of_work_reports_that_more_is_left() -> None:
 
 def test_a_slice_ends_when_the_budget_says_so() -> None:
     reconciler = Reconciler(policy(), host(TOR))
-    reconciler.apply(changes(pod(bgp="true")))
+    reconciler.apply(changes(pod(bgp="true"), pod("other", ["10.16.0.3"], bgp="true")))
     answers = iter([True, False])
 
     assert not reconciler.recompute(lambda: next(answers))
