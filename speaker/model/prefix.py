@@ -38,9 +38,9 @@ class _Lean4(IPv4Network):
         """The prefix of this length, without the checks of the base class."""
         made = cls.__new__(cls)
         made.network_address = address
-        made.netmask = mask = _MASKS4[length]
+        made.netmask = _MASKS4[length]
         made._prefixlen = length  # noqa: SLF001 - its own class
-        made._hash = int(address) ^ int(mask)  # noqa: SLF001
+        made._hash = int(address) ^ _MASK_BITS4[length]  # noqa: SLF001
         return made
 
     def __init__(self, address: object, strict: bool = True) -> None:  # noqa: FBT001, FBT002 - the base's
@@ -64,6 +64,7 @@ class _Lean4(IPv4Network):
 
 
 _MASKS4 = tuple(IPv4Network((0, length)).netmask for length in range(33))
+_MASK_BITS4 = tuple(int(mask) for mask in _MASKS4)
 
 
 def ipv4_prefix(address: IPv4Address, length: int) -> IPv4Network:
@@ -74,7 +75,7 @@ def ipv4_prefix(address: IPv4Address, length: int) -> IPv4Network:
 def host_prefix(address: Address) -> Prefix:
     """The /32 or /128 that holds only `address` (a scope such as `%eth0` is dropped)."""
     if isinstance(address, IPv4Address):
-        return ipv4_prefix(address, 32)
+        return _Lean4.of(address, 32)
     return IPv6Network(int(address))
 
 

@@ -79,9 +79,8 @@ class Guard:
     def refuse(self, prefix: Prefix) -> Refusal | None:
         """Why `prefix` is never advertised, or None."""
         first = int(prefix.network_address)
-        is_host4 = prefix.prefixlen == 32 and prefix.version == 4
-        if is_host4 and not self._limited and first >> 24 in _HARMLESS4:
-            # Nearly every prefix there is.
+        if not self._limited and prefix.version == 4 and first >> 24 in _HARMLESS4 and prefix.prefixlen >= 8:
+            # Nearly every prefix there is: all of its addresses have the same first octet.
             return self._peer_host(prefix)
         last = first if prefix.prefixlen == prefix.max_prefixlen else _range(prefix).last
         allowed = any(each.first <= first and last <= each.last for each in self._allowed[prefix.version])

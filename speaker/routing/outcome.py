@@ -52,8 +52,7 @@ class Withdrawal:
         return REASON_SENTENCES[self.exclusion.reason]
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeChange:
+class OutcomeChange(NamedTuple):
     """How the outcome of one object changed; None before it asked, and when it no longer does."""
 
     ref: ObjectRef

@@ -135,15 +135,17 @@ class Reconciler:
         found: dict[str, dict[Prefix, Route | None]] = {peer.name: {} for peer in self._table.exporter.terms}
         # By identity: prefixes by the thousand go from one value to one other.
         known: dict[tuple[int, int], _Difference] = {}
-        taken = self._pending.take(limit, self._hearings, complete=self.is_complete)
+        taken = self._pending.take(limit, self._table.hearings, complete=self.is_complete)
         for prefix, before, after in taken:
             key = (id(before), id(after))
             difference = known.get(key)
             if difference is None:
                 difference = known[key] = _Difference.of(before, after)
-            for name, hearing in difference.heard:
-                if name in found:
-                    found[name][prefix] = route_of(prefix, hearing)
+            for hearing, names in difference.heard:
+                route = route_of(prefix, hearing)
+                for name in names:
+                    if name in found:
+                        found[name][prefix] = route
         return {name: routes for name, routes in found.items() if routes}
 
     @property
@@ -158,8 +160,11 @@ class Reconciler:
             limit: how many objects to look at, to bound the time; call again while `has_explanations`.
         """
         untold = list(islice(self._untold.items(), limit))
-        for ref, _ in untold:
-            del self._untold[ref]
+        if len(untold) == len(self._untold):
+            self._untold = OrderedDict()
+        else:
+            for ref, _ in untold:
+                del self._untold[ref]
         found = (OutcomeChange(ref, before, self._outcomes.get(ref)) for ref, before in untold)
         return [each for each in found if each.before != each.after]
 
@@ -187,9 +192,6 @@ class Reconciler:
                 _exclusion(ref, publication.prefix, each) for each in self._table.findings(publication)
             )
         return Outcome(outcome.publications, outcome.exclusions, notes)
-
-    def _hearings(self, prefix: Prefix) -> Hearings:
-        return self._table.verdict(prefix).distribution.hearings
 
     def _guard(self) -> Guard:
         addresses = (view.peer.address for view in self._host.peers.values())
@@ -308,17 +310,27 @@ def reconcile(policy: PublicationPolicy, host: HostView, views: Iterable[Change 
 
 
 class _Difference(NamedTuple):
-    """What peers hear otherwise when a prefix goes from `before` to `after`; None is nothing any more."""
+    """What peers hear otherwise when a prefix goes from `before` to `after`.
+
+    Attributes:
+        before: what they heard.
+        after: what they hear.
+        heard: each that differs, None for nothing any more, with the names of those that hear it alike: they
+            share the route.
+    """
 
     before: Hearings
     after: Hearings
-    heard: tuple[tuple[str, Hearing | None], ...]
+    heard: tuple[tuple[Hearing | None, tuple[str, ...]], ...]
 
     @classmethod
     def of(cls, before: Hearings, after: Hearings) -> "_Difference":
-        names = before.keys() | after.keys()
-        heard = ((name, after.get(name)) for name in sorted(names) if before.get(name) != after.get(name))
-        return cls(before, after, tuple(heard))
+        names: dict[Hearing | None, list[str]] = {}
+        for name in before.keys() | after.keys():
+            hearing = after.get(name)
+            if before.get(name) != hearing:
+                names.setdefault(hearing, []).append(name)
+        return cls(before, after, tuple((hearing, tuple(alike)) for hearing, alike in names.items()))
 
 
 def _exclusion(ref: ObjectRef, prefix: Prefix, finding: Finding) -> Exclusion:

@@ -5,7 +5,7 @@ the limits, then what the peers hear. Its answer depends on the claims, the rank
 they are; it says which other prefixes and objects it may have moved.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from speaker.model.objects import ObjectRef
 from speaker.model.policy import PublicationPolicy
 from speaker.model.prefix import Prefix, family_of
 from speaker.model.publication import Demand, ExclusionReason, Publication
-from speaker.routing.export import NOWHERE, Distribution, Exporter, Fate, Finding
+from speaker.routing.export import NOWHERE, Distribution, Exporter, Fate, Finding, Hearing
 from speaker.routing.guard import Guard
 from speaker.routing.limits import Rank, Ranking, rank_of
 
@@ -96,6 +96,10 @@ class Table:
     def verdict(self, prefix: Prefix) -> Verdict:
         """What became of the prefix when it was last settled."""
         return self._verdicts.get(prefix, UNCLAIMED)
+
+    def hearings(self, prefix: Prefix) -> Mapping[str, Hearing]:
+        """What the peers hear of the prefix, by the names of those that hear something."""
+        return self._verdicts.get(prefix, UNCLAIMED).distribution.hearings
 
     def fate(self, publication: Publication) -> Fate:
         """What became of one claim, once its prefix has been settled."""
