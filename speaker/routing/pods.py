@@ -35,12 +35,14 @@ def select_pod(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Outco
     address = _lone_address(pod, store)
     if address is None or own.notes:
         return decide_at_length(pod, own, store, policy)
-    asked = _asked(pod, pod.networks[0].subnet, own, store, policy)
+    asked = _asked(pod, pod.networks[0].subnet if pod.networks else "", own, store, policy)
     if asked is None:
         return None
-    if asked.policy is PublishPolicy.LOCAL and pod.node_name != policy.node_name:
-        return decide_at_length(pod, own, store, policy)
-    return Outcome((_publication(pod, host_prefix(address), asked),))
+    prefix = host_prefix(address)
+    refusal = _locality(pod, asked, policy)
+    if refusal is not None:
+        return Outcome((), (_exclusion(pod, prefix, refusal),))
+    return Outcome((_publication(pod, prefix, asked),))
 
 
 def decide_at_length(pod: PodView, own: Request, store: Store, policy: PublicationPolicy) -> Outcome | None:
@@ -49,14 +51,16 @@ def decide_at_length(pod: PodView, own: Request, store: Store, policy: Publicati
 
 
 def _lone_address(pod: PodView, store: Store) -> Address | None:
-    """The address of a Pod with one address, on one network, which no rule here keeps back.
+    """The address of a Pod with one address, on one network or none, which no rule here keeps back.
 
-    Nearly all Pods of Kube-OVN are such, and where one annotation publishes fifty thousand of them it
-    matters how long each takes. For all others, and for what is kept back, `decide_at_length` knows the
-    rules and the reasons.
+    Nearly all Pods are such, and where one annotation publishes fifty thousand of them it matters how
+    long each takes. For all others, and for what is kept back, `decide_at_length` knows the rules and
+    the reasons.
     """
-    if len(pod.networks) != 1 or pod.unread or pod.host_network or pod.phase in FINISHED_PHASES:
+    if len(pod.networks) > 1 or pod.unread or pod.host_network or pod.phase in FINISHED_PHASES:
         return None
+    if not pod.networks:
+        return pod.pod_ips[0] if len(pod.pod_ips) == 1 else None
     network = pod.networks[0]
     addresses = network.addresses or pod.pod_ips
     if len(addresses) != 1 or addresses[0] not in pod.pod_ips:
@@ -80,6 +84,21 @@ def _asked(
         return asked
     covered = asked.policy is PublishPolicy.CLUSTER and not policy.announce_subnet_pods
     return None if covered else asked
+
+
+_Refusal = tuple[ExclusionReason, str]
+"""Why this node does not publish an address, with the values that explain it."""
+
+
+def _locality(pod: PodView, asked: Asked, policy: PublicationPolicy) -> _Refusal | None:
+    if asked.policy is not PublishPolicy.LOCAL or pod.node_name == policy.node_name:
+        return None
+    return ExclusionReason.NOT_ON_THIS_NODE, pod.node_name
+
+
+def _exclusion(pod: PodView, prefix: Prefix, refusal: _Refusal) -> Exclusion:
+    reason, detail = refusal
+    return Exclusion(source=pod.meta.ref, reason=reason, prefix=prefix, detail=detail)
 
 
 def _publication(pod: PodView, prefix: Prefix, asked: Asked) -> Publication:
@@ -130,13 +149,12 @@ class _Selection:
         for network, asked in wanted:
             for address in network.addresses:
                 prefix = host_prefix(address)
-                refusal = self._exclusion(address, network, asked)
+                refusal = self._refusal(address, network, asked)
                 if refusal is None:
                     exclusions.pop(prefix, None)
                     publications[prefix] = _publication(self._pod, prefix, asked)
                 elif prefix not in publications:
-                    reason, detail = refusal
-                    exclusions[prefix] = Exclusion(source=ref, reason=reason, prefix=prefix, detail=detail)
+                    exclusions[prefix] = _exclusion(self._pod, prefix, refusal)
         return Outcome(tuple(publications.values()), tuple(exclusions.values()), notes)
 
     def _whole_exclusion(self, networks: Iterable[PodNetwork]) -> ExclusionReason | None:
@@ -148,19 +166,15 @@ class _Selection:
             return ExclusionReason.NO_ADDRESS
         return None
 
-    def _exclusion(
-        self, address: Address, network: PodNetwork, asked: Asked
-    ) -> tuple[ExclusionReason, str] | None:
+    def _refusal(self, address: Address, network: PodNetwork, asked: Asked) -> _Refusal | None:
         """Why this node does not publish the address, or None."""
         if network.subnet or self._from_annotations:
-            refusal = self._address_exclusion(address, network)
+            refusal = self._address_refusal(address, network)
             if refusal is not None:
                 return refusal
-        if asked.policy is PublishPolicy.LOCAL and self._pod.node_name != self._policy.node_name:
-            return ExclusionReason.NOT_ON_THIS_NODE, self._pod.node_name
-        return None
+        return _locality(self._pod, asked, self._policy)
 
-    def _address_exclusion(self, address: Address, network: PodNetwork) -> tuple[ExclusionReason, str] | None:
+    def _address_refusal(self, address: Address, network: PodNetwork) -> _Refusal | None:
         """Why the address is not this Pod's to publish, or None."""
         subnet = self._store.subnet(network.subnet) if network.subnet else None
         if subnet is None:
