@@ -19,6 +19,8 @@ _T = TypeVar("_T")
 
 SUBNET_NAME_LIMIT = 253
 
+_NETWORK_SUFFIXES = (IP_ADDRESS_SUFFIX, LOGICAL_SWITCH_SUFFIX)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishRequest:
@@ -120,16 +122,20 @@ def pod_networks(annotations: Mapping[str, str]) -> tuple[tuple[PodNetwork, ...]
     subnets: dict[str, str] = {}
     problems: list[Problem] = []
     for key, text in annotations.items():
+        if not key.endswith(_NETWORK_SUFFIXES):
+            continue
         if key.endswith(IP_ADDRESS_SUFFIX):
             found = values.read_ip_list(text) if text.strip() else ()
             if found is None:
                 problems.append(problem(key, text, values.IP_LIST_EXPECTED))
             addresses[sys.intern(key.removesuffix(IP_ADDRESS_SUFFIX))] = found or ()
-        elif key.endswith(LOGICAL_SWITCH_SUFFIX):
+        else:
             name = bounded(text.strip(), SUBNET_NAME_LIMIT)
             subnets[sys.intern(key.removesuffix(LOGICAL_SWITCH_SUFFIX))] = sys.intern(name)
-    networks = tuple(
+    providers = addresses.keys() | subnets.keys()
+    networks = [
         PodNetwork(provider, subnets.get(provider, ""), addresses.get(provider, ()))
-        for provider in sorted(addresses.keys() | subnets.keys())
-    )
-    return networks, tuple(sorted(problems, key=lambda each: each.key))
+        for provider in (sorted(providers) if len(providers) > 1 else providers)
+    ]
+    problems.sort(key=lambda each: each.key)
+    return tuple(networks), tuple(problems)

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from annotations.keys import IP_ADDRESS_SUFFIX, LOGICAL_SWITCH_SUFFIX, keys_under
-from annotations.parse import PodNetwork, pod_networks
-from annotations.problems import Problem
+from annotations.keys import keys_under
+from annotations.parse import pod_networks
 from annotations.values import read_ip
 from speaker.cluster import wire
 from speaker.cluster.bounded import json_object, secret_values
@@ -41,7 +40,6 @@ Problems = Callable[[str], None]
 """Told one sentence for each value that could not be read."""
 
 SERVICE_NAME = "kubernetes.io/service-name"
-_CNI_SUFFIXES = (IP_ADDRESS_SUFFIX, LOGICAL_SWITCH_SUFFIX)
 _NODE_PREFIXES = (f"{GROUP}/", "projectcalico.org/")
 _MOST_SHARED = 1000
 _LONGEST_VALUE = 4096
@@ -97,7 +95,7 @@ class Translator:
         spec, status = pod.spec or wire.PodSpec(), pod.status or wire.PodStatus()
         texts = [each.ip for each in status.podIPs or ()] or ([status.podIP] if status.podIP else [])
         meta = self.meta(Kind.POD, pod.metadata)
-        networks, unread = _networks(pod.metadata.annotations)
+        networks, unread = pod_networks(pod.metadata.annotations or _NO_ANNOTATIONS)
         return PodView(
             meta=meta,
             networks=networks,
@@ -233,16 +231,6 @@ class Translator:
                 yield read(text)
             except ValueError:
                 self._problems(f"{ref}: {field} holds {text[:64]!r}, which is not {what}")
-
-
-def _networks(
-    annotations: dict[str, str] | None,
-) -> tuple[tuple[PodNetwork, ...], tuple[Problem, ...]]:
-    """The networks that Kube-OVN's controller has written on a Pod."""
-    written = {
-        key: _bounded(value) for key, value in (annotations or {}).items() if key.endswith(_CNI_SUFFIXES)
-    }
-    return pod_networks(written) if written else ((), ())
 
 
 def _bounded(value: str) -> str:
