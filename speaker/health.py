@@ -18,12 +18,17 @@ from speaker.model.peer import SessionState, SessionStatus
 from speaker.model.prefix import Address
 
 if TYPE_CHECKING:
-    # aiohttp takes a sixth of a second to import, and `speaker plan` never serves: see `_application`.
+    # aiohttp takes a sixth of a second to import, and `speaker plan` never serves: see `import_server`.
     from aiohttp import web
     from aiohttp.web_protocol import RequestHandler
 
 _LOG = logging.getLogger(__name__)
 _HTTP_LOG = logging.getLogger(f"{__name__}.http")
+
+
+def import_server() -> None:
+    """Import what `HealthServer` serves with: before there is an event loop that would wait for it."""
+    from aiohttp import web  # noqa: F401, PLC0415 - see TYPE_CHECKING above
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -6,8 +6,9 @@ decode; knows nothing of BGP and decides nothing about routes. From the inside o
     config, problems, backoff     values, failures by what must be done, time and chance
     wire, bounded, translate      the API's JSON, narrowed, into `speaker.model` views
     documents                     the same for manifests
-    credentials, network          who we are; what breaks on the way, in words
-    transport                     requests and streams over `kubernetes.aio`
+    account, kubeconfig           who we are; what kubeconfigs say of it, the only user of `kubernetes`
+    credentials, network          a kubeconfig or the Pod's own account; what breaks on the way, in words
+    connection, transport         a pool of HTTP connections; requests and streams over it
     sources, inventory            what is watched, and what is known of it
     reflector, presence           one resource, listed and watched for ever; whether it is there at all
     event_documents, events       the Events writer
@@ -19,6 +20,7 @@ decode; knows nothing of BGP and decides nothing about routes. From the inside o
 
 from speaker.cluster.cluster import Cluster
 from speaker.cluster.config import ClusterConfig, SourceHealth
+from speaker.cluster.connection import import_client
 from speaker.cluster.documents import views_from_manifest
 from speaker.cluster.events import EventWriter
 from speaker.cluster.once import list_once
@@ -30,6 +32,7 @@ __all__ = [
     "EventWriter",
     "SourceHealth",
     "StatusWriter",
+    "import_client",
     "list_once",
     "views_from_manifest",
 ]

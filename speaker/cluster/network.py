@@ -15,7 +15,7 @@ LONGEST_WORDS = 200
 
 def network_errors() -> tuple[type[OSError], type["ClientError"], type[TimeoutError]]:
     """What a request raises when no answer came or it broke off."""
-    # aiohttp comes with the kubernetes package, which is slow to import.
+    # It is slow to import, and commands without a cluster do not need it.
     from aiohttp import ClientError  # noqa: PLC0415
 
     return (OSError, ClientError, TimeoutError)

@@ -1,12 +1,11 @@
-"""Requests and streams to the API server, over `kubernetes.aio`'s HTTP client.
+"""Requests and streams to the API server.
 
-The only place that sends anything: the package's low-level signatures change between majors. Renews
-the credentials when they are no longer accepted; knows nothing of what it carries.
+The only place that sends anything. Renews the credentials when they are no longer accepted; knows
+nothing of what it carries.
 """
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from speaker.cluster import wire
+from speaker.cluster.account import bearer
 from speaker.cluster.backoff import Pacing
 from speaker.cluster.config import ClusterConfig
-from speaker.cluster.credentials import Connection, bearer, connection, token_file
+from speaker.cluster.connection import Connection, Request, connect
+from speaker.cluster.credentials import token_file
 from speaker.cluster.problems import RequestProblem, problem
 from speaker.errors import ClusterError
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientTimeout
+    from aiohttp import ClientResponse
 
 TOKEN_LIVES_SECONDS = 60.0
 """How long a projected token is used before its file is read again."""
@@ -40,15 +41,6 @@ class Answer:
 
     status: int
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body: object = None
-    content_type: str = "application/json"
 
 
 class Transport:
@@ -73,16 +65,16 @@ class Transport:
         Raises:
             ClusterError: the kubeconfig or the ServiceAccount cannot be used.
         """
-        return cls(await connection(config), config, pacing)
+        return cls(await connect(config), config, pacing)
 
     @property
     def server(self) -> str:
         """The API server's URL."""
-        return str(self._connection.api.configuration.host)
+        return self._connection.server
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._connection.api.close()
+        await self._connection.close()
 
     def refusal(self, status: int, what: str, message: str, retry_after: str | None = None) -> RequestProblem:
         """The problem for a status of this server; arguments as for `problems.problem`."""
@@ -108,7 +100,7 @@ class Transport:
         Raises:
             one of `network_errors`: no answer came, or it broke off.
         """
-        response = await self._call(_Request(method, path, query or {}, body, content_type), None)
+        response = await self._call(Request(method, path, query or {}, body, content_type), None)
         try:
             return Answer(response.status, await response.read())
         finally:
@@ -122,7 +114,7 @@ class Transport:
             path: on the server.
             query: parameters.
         """
-        response = await self._call(_Request("GET", path, query or {}), None)
+        response = await self._call(Request("GET", path, query or {}), None)
         try:
             await self._check(what, response)
             return await response.read()
@@ -143,7 +135,7 @@ class Transport:
                 patience with a watch that sends bookmarks.
         """
         patience = silence_seconds or self._patience.silence_seconds
-        response = await self._call(_Request("GET", path, query), patience)
+        response = await self._call(Request("GET", path, query), patience)
         try:
             await self._check(what, response)
             async with aclosing(self._lines(what, response)) as lines:
@@ -170,9 +162,9 @@ class Transport:
 
     # -- sending ---------------------------------------------------------------------------------------
 
-    async def _call(self, request: _Request, silence_seconds: float | None) -> "ClientResponse":
+    async def _call(self, request: Request, silence_seconds: float | None) -> "ClientResponse":
         """Send; once more with renewed credentials if they were not accepted and others are there."""
-        import aiohttp  # noqa: PLC0415 # the kubernetes package brings it, and takes long to import
+        import aiohttp  # noqa: PLC0415 # it takes long to import, which `connect` has done by now
 
         await self._take_rotated_token()
         timeout = aiohttp.ClientTimeout(
@@ -180,9 +172,9 @@ class Transport:
             sock_connect=self._patience.connect_seconds,
             sock_read=silence_seconds or self._patience.answer_seconds,
         )
-        used, token = self._connection, self._connection.token
+        used, token = self._connection, self._connection.authorization
         try:
-            response = await _send(used, request, timeout)
+            response = await used.send(request, timeout)
         except aiohttp.ClientSSLError:
             # The cluster's CA may have been replaced; the next attempt goes with what is there now.
             await self._renew(used, token)
@@ -190,7 +182,7 @@ class Transport:
         if response.status != 401 or not await self._renew(used, token):
             return response
         response.close()
-        return await _send(self._connection, request, timeout)
+        return await self._connection.send(request, timeout)
 
     async def _take_rotated_token(self) -> None:
         """The kubelet replaces the token's file long before the token expires."""
@@ -204,43 +196,28 @@ class Transport:
             _log.warning("token cannot be read again", extra={"reason": type(error).__name__})
         else:
             if text.strip():
-                self._connection.take_token(bearer(text))
+                self._connection.authorization = bearer(text)
 
     async def _renew(self, used: Connection, token: str | None) -> bool:
         """Read the configuration again; returns whether it differs from what was used."""
         async with self._renewing:
             # Another watch may have met the same refusal and renewed while this one waited.
-            if self._connection is used and used.token == token:
+            if self._connection is used and used.authorization == token:
                 try:
-                    await self._take(await connection(self._config))
+                    await self._take(await connect(self._config))
                 except ClusterError as error:
                     _log.warning("credentials cannot be read again", extra={"reason": str(error)})
-        return self._connection is not used or self._connection.token != token
+        return self._connection is not used or self._connection.authorization != token
 
     async def _take(self, fresh: Connection) -> None:
         old = self._connection
         if fresh.identity == old.identity:
-            old.take_token(fresh.token)
-            await fresh.api.close()
+            old.authorization = fresh.authorization
+            await fresh.close()
         else:
             self._connection = fresh
             # Ends the streams that are open: each resumes from where it stands, with the new identity.
-            await old.api.close()
-
-
-async def _send(used: Connection, request: _Request, timeout: "ClientTimeout") -> "ClientResponse":  # noqa: ASYNC109
-    arguments = await used.api.param_serialize(
-        request.method,
-        request.path,
-        query_params=list(request.query.items()),
-        header_params={"Accept": "application/json", "Content-Type": request.content_type},
-        body=request.body,
-        auth_settings=["BearerToken"],
-    )
-    answered = await used.api.call_api(*arguments, _request_timeout=timeout)
-    response: ClientResponse = answered.response
-    _keep_alive(response)
-    return response
+            await old.close()
 
 
 def _message(body: bytes) -> str:
@@ -248,14 +225,3 @@ def _message(body: bytes) -> str:
         return _status.decode(body).message or ""
     except msgspec.MsgspecError:
         return body[:300].decode(errors="replace")
-
-
-def _keep_alive(response: "ClientResponse") -> None:
-    """Let the kernel find a dead peer in half a minute, long before a watch counts as silent."""
-    link = response.connection
-    sock = link.transport.get_extra_info("socket") if link and link.transport else None
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)):
-        sock.setsockopt(socket.IPPROTO_TCP, option, value)

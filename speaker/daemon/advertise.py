@@ -22,7 +22,7 @@ from speaker.daemon.peering import Peering
 from speaker.daemon.session_words import Json, log_session, route_answers, session_answer, state_line
 from speaker.daemon.vip_routes import Offer, advertised
 from speaker.errors import HostError, UsageError
-from speaker.health import Check, HealthServer, peer_checks
+from speaker.health import Check, HealthServer, import_server, peer_checks
 from speaker.kernel import uptime_seconds
 from speaker.metrics import Metrics
 from speaker.model.peer import SessionFacts, SessionState, SessionStatus
@@ -38,6 +38,8 @@ _log = logging.getLogger(__name__)
 
 def run(settings: AdvertiseSettings, peers: PeerFile, load: Load, say: Callable[[str], None]) -> int:
     """Advertise until SIGTERM or SIGINT; returns the exit status (0, or 1 for a failure)."""
+    if settings.health_port:
+        import_server()
     return supervised(lambda: _run(settings, peers, load, say))
 
 
