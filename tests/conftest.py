@@ -4,6 +4,7 @@ import os
 from collections import Counter
 
 import pytest
+from hypothesis import settings
 
 from tests.interop.matrix import pytest_addoption, pytest_configure
 from tests.lab.kubeapi.backend import Choice, chosen, describe
@@ -11,6 +12,11 @@ from tests.requirements import REQUIREMENTS, missing
 
 # Hooks of tests/interop, which has to hear what every worker reports.
 __all__ = ["pytest_addoption", "pytest_configure"]
+
+# How long an example takes says something about the machine only; under CI=true hypothesis knows by itself.
+settings.register_profile("any machine", deadline=None)
+if not os.environ.get("CI"):
+    settings.load_profile("any machine")
 
 SEPARATOR = "; "
 """Between the sentences of why a test was left out."""

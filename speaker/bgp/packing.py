@@ -7,9 +7,11 @@ one codec object for each, and a test proves that the codec reads the same route
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from operator import attrgetter
+from typing import NamedTuple
 
 from speaker.bgp.codec_update import AttributeContext, pack_attributes
 from speaker.bgp.messages import AFI_SAFI, HEADER, MAX_MESSAGE, MessageType, pack_message
@@ -27,7 +29,9 @@ _ONLY_PATH = 1
 _FLAGS = 0x90
 _MP_REACH_NLRI = 14
 _MP_UNREACH_NLRI = 15
-_HOST = struct.Struct("!BL")
+_PATH_ID = struct.Struct("!L")
+_HOST_SIZE = 5
+_NUMBER = attrgetter("network_address._ip")
 _MP_HEADER = struct.Struct("!BBHHB")  # flags, type, length, AFI, SAFI
 
 
@@ -54,8 +58,7 @@ class PackingContext:
         return self.max_message - _FRAME
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
+class Withdrawal(NamedTuple):
     """A path to take back; `multiprotocol` when it was sent in MP_REACH_NLRI."""
 
     prefix: Prefix
@@ -75,18 +78,43 @@ def wire_path_id(path: Route | Withdrawal) -> int:
 
 def pack_withdrawals(context: PackingContext, withdrawals: Iterable[Withdrawal]) -> Iterator[bytes]:
     """The UPDATEs that withdraw, as few as fit."""
-    groups: dict[tuple[Family, bool], list[Withdrawal]] = {}
+    groups: dict[tuple[int, bool], list[Withdrawal]] = {}
     for withdrawal in withdrawals:
-        key = (family_of(withdrawal.prefix), withdrawal.multiprotocol)
+        key = (id(withdrawal.prefix.netmask), withdrawal.multiprotocol)
         groups.setdefault(key, []).append(withdrawal)
-    for (family, multiprotocol), group in groups.items():
-        parts = _nlri_of(group, with_paths=family in context.add_path)
+    kinds: dict[tuple[Family, bool], list[_Block]] = {}
+    for group in groups.values():
+        family = family_of(group[0].prefix)
+        block = _block(group, with_paths=family in context.add_path)
+        kinds.setdefault((family, group[0].multiprotocol), []).append(block)
+    for (family, multiprotocol), blocks in kinds.items():
         if multiprotocol:
-            for chunk in _chunks(parts, context.room - _MP_HEADER.size):
+            for chunk in _chunks(blocks, context.room - _MP_HEADER.size):
                 yield _update(b"", _mp_unreach(family, chunk), b"")
         else:
-            for chunk in _chunks(parts, context.room):
+            for chunk in _chunks(blocks, context.room):
                 yield _update(chunk, b"", b"")
+
+
+def alike(routes: Iterable[Route]) -> list[list[Route]]:
+    """The routes that are known to differ in address and Path Identifier alone, in groups.
+
+    By identity of attributes, next hop and netmask, since routes by the thousand share the very objects and
+    comparing them is most of the work: routes of two groups may be alike too.
+    """
+    groups: dict[tuple[int, int, int], list[Route]] = {}
+    attributes = next_hop = netmask = None
+    for route in routes:
+        # Most routes are of the same group as the one before.
+        if (
+            route.attributes is not attributes
+            or route.next_hop is not next_hop
+            or route.prefix.netmask is not netmask
+        ):
+            attributes, next_hop, netmask = route.attributes, route.next_hop, route.prefix.netmask
+            group = groups.setdefault((id(attributes), id(next_hop), id(netmask)), [])
+        group.append(route)
+    return list(groups.values())
 
 
 def pack_routes(context: PackingContext, routes: Iterable[Route]) -> Iterator[bytes]:
@@ -94,33 +122,18 @@ def pack_routes(context: PackingContext, routes: Iterable[Route]) -> Iterator[by
 
     Routes whose attributes leave no room for a prefix are left out: `fits` tells beforehand.
     """
-    for group in _alike(routes):
-        yield from _pack_group(context, group)
+    return pack_groups(context, alike(routes))
 
 
-def _alike(routes: Iterable[Route]) -> Iterable[list[Route]]:
-    """The routes by family, attributes and next hop.
-
-    By identity first, since routes by the thousand share the very objects and hashing them is most of the
-    work; what is equal without being the same is then brought together.
-    """
-    same: dict[tuple[int, int, int], list[Route]] = {}
-    for route in routes:
-        key = (id(route.attributes), id(route.next_hop), route.prefix.version)
-        group = same.get(key)
-        if group is None:
-            same[key] = [route]
-        else:
-            group.append(route)
-    groups: dict[tuple[Family, object, Address], list[Route]] = {}
-    for some in same.values():
-        first = some[0]
-        equal = (family_of(first.prefix), first.attributes, first.next_hop)
-        if equal in groups:
-            groups[equal] += some
-        else:
-            groups[equal] = some
-    return groups.values()
+def pack_groups(context: PackingContext, groups: Iterable[Sequence[Route]]) -> Iterator[bytes]:
+    """The same of routes that are grouped already, as `alike` does."""
+    equal: dict[tuple[Family, PathAttributes, Address], list[Sequence[Route]]] = {}
+    for group in groups:
+        first = group[0]
+        key = (family_of(first.prefix), first.attributes, first.next_hop)
+        equal.setdefault(key, []).append(group)
+    for some in equal.values():
+        yield from _pack_equal(context, some)
 
 
 def fits(context: PackingContext, route: Route) -> bool:
@@ -128,8 +141,8 @@ def fits(context: PackingContext, route: Route) -> bool:
     if surely_fits(route.attributes):
         return True
     attributes, mp_size = _group_attributes(context, route)
-    (nlri,) = _nlri_of([route], with_paths=family_of(route.prefix) in context.add_path)
-    return len(attributes) + mp_size + len(nlri) <= context.room
+    block = _block([route], with_paths=family_of(route.prefix) in context.add_path)
+    return len(attributes) + mp_size + block.size <= context.room
 
 
 def surely_fits(wanted: PathAttributes) -> bool:
@@ -140,11 +153,12 @@ def surely_fits(wanted: PathAttributes) -> bool:
     return words < _SURELY_FIT
 
 
-def _pack_group(context: PackingContext, group: list[Route]) -> Iterator[bytes]:
-    first = group[0]
+def _pack_equal(context: PackingContext, groups: Sequence[Sequence[Route]]) -> Iterator[bytes]:
+    first = groups[0][0]
     attributes, mp_size = _group_attributes(context, first)
-    parts = _nlri_of(group, with_paths=family_of(first.prefix) in context.add_path)
-    for chunk in _chunks(parts, context.room - len(attributes) - mp_size):
+    with_paths = family_of(first.prefix) in context.add_path
+    blocks = [_block(group, with_paths=with_paths) for group in groups]
+    for chunk in _chunks(blocks, context.room - len(attributes) - mp_size):
         if mp_size:
             # RFC 7606 §5.1: MP_REACH_NLRI "SHALL be encoded as the very first path attribute".
             yield _update(b"", _mp_reach(context, first, chunk) + attributes, b"")
@@ -178,37 +192,67 @@ def _mp_unreach(family: Family, nlri: bytes) -> bytes:
     return _MP_HEADER.pack(_FLAGS, _MP_UNREACH_NLRI, 3 + len(nlri), afi, safi) + nlri
 
 
-def _chunks(parts: Iterable[bytes], room: int) -> Iterator[bytes]:
-    """The NLRI in `parts`, joined to pieces of at most `room` octets."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """NLRI of equal length, one after the other: `size` octets each."""
+
+    octets: bytes
+    size: int
+
+
+def _chunks(blocks: Iterable[_Block], room: int) -> Iterator[bytes]:
+    """The NLRI in `blocks`, joined to pieces of at most `room` octets; what fits into none is left out."""
     chunk: list[bytes] = []
-    size = 0
-    for part in parts:
-        if size + len(part) > room:
-            if chunk:
+    left = room
+    for block in blocks:
+        position = 0
+        while position < len(block.octets) and block.size <= room:
+            part = block.octets[position : position + left // block.size * block.size]
+            if part:
+                chunk.append(part)
+                position += len(part)
+                left -= len(part)
+            else:
                 yield b"".join(chunk)
-            chunk, size = [], 0
-            if len(part) > room:
-                continue
-        chunk.append(part)
-        size += len(part)
+                chunk, left = [], room
     if chunk:
         yield b"".join(chunk)
 
 
-def _nlri_of(paths: Iterable[Route | Withdrawal], *, with_paths: bool) -> Iterator[bytes]:
-    """The NLRI of each, with Path Identifiers where the session has them (RFC 7911 §3)."""
+def _block(paths: Sequence[Route | Withdrawal], *, with_paths: bool) -> _Block:
+    """The NLRI of prefixes of one length, with Path Identifiers where the session has them (RFC 7911 §3)."""
+    first = paths[0].prefix
+    size = _nlri_size(first)
     if with_paths:
-        return (struct.pack("!L", wire_path_id(path)) + _nlri(path.prefix) for path in paths)
-    return (_nlri(path.prefix) for path in paths)
+        parts = (_PATH_ID.pack(wire_path_id(path)) + _nlri(path.prefix) for path in paths)
+        return _Block(b"".join(parts), _PATH_ID.size + size)
+    if first.prefixlen == 32 and first.version == 4:
+        # Most of all prefixes.
+        return _Block(_hosts(paths), size)
+    return _Block(b"".join(_nlri(path.prefix) for path in paths), size)
+
+
+def _hosts(paths: Sequence[Route | Withdrawal]) -> bytes:
+    """The NLRI of /32s, written column by column: four times as fast as one by one.
+
+    For the same reason the addresses are read without `int`, which calls Python for each.
+    """
+    number = len(paths)
+    addresses = struct.pack(f"!{number}L", *[_NUMBER(path.prefix) for path in paths])
+    nlri = bytearray(_HOST_SIZE * number)
+    nlri[::_HOST_SIZE] = bytes((32,)) * number
+    for column in range(4):
+        nlri[column + 1 :: _HOST_SIZE] = addresses[column::4]
+    return bytes(nlri)
+
+
+def _nlri_size(prefix: Prefix) -> int:
+    return 1 + ((prefix.prefixlen + 7) >> 3)
 
 
 def _nlri(prefix: Prefix) -> bytes:
     """Length in bits, then as many octets as hold them (RFC 4271 §4.3)."""
-    if prefix.version == 4 and prefix.prefixlen == 32:
-        # Most of all prefixes.
-        return _HOST.pack(32, int(prefix.network_address))
-    length = prefix.prefixlen
-    return bytes((length,)) + prefix.network_address.packed[: (length + 7) >> 3]
+    return bytes((prefix.prefixlen,)) + prefix.network_address.packed[: _nlri_size(prefix) - 1]
 
 
 def _update(withdrawn: bytes, attributes: bytes, nlri: bytes) -> bytes:

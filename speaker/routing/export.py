@@ -142,6 +142,10 @@ class Exporter:
     def __init__(self, terms: tuple[PeerTerms, ...]) -> None:
         self.terms = terms
         self._known: dict[tuple[Family, tuple[Demand, ...]], Distribution] = {}
+        # Whether some of them were let go since.
+        self._has_forgotten = False
+        self.took_over_all = False
+        """Whether all that its predecessor had computed stands: what any prefix comes to is as it was."""
 
     def successor(self, terms: tuple[PeerTerms, ...]) -> "Exporter":
         """The one for other terms; what it would compute alike it takes over, as the same object.
@@ -155,6 +159,7 @@ class Exporter:
         for (family, demands), known in self._known.items():
             if made._compute(family, demands) == known:
                 made._known[family, demands] = known
+        made.took_over_all = len(made._known) == len(self._known) and not self._has_forgotten
         return made
 
     def keeps(self, distribution: Distribution) -> bool:
@@ -168,6 +173,7 @@ class Exporter:
         if found is None:
             if len(self._known) >= _KNOWN_LIMIT:
                 self._known.clear()
+                self._has_forgotten = True
             found = self._known[key] = self._compute(family, demands)
         return found
 

@@ -207,7 +207,9 @@ class Reconciler:
         terms = terms_of(self._host, node.internal_ips if node else (), self._incarnations)
         if terms != before:
             self._table.exporter = self._table.exporter.successor(terms)
-            self._unsettled.update(dict.fromkeys(self._table.unlike_exporter()))
+            # Mostly a session has come back or gone, and nobody hears anything else by that.
+            if not self._table.exporter.took_over_all:
+                self._unsettled.update(dict.fromkeys(self._table.unlike_exporter()))
 
     def _select(self, ref: ObjectRef) -> None:
         """Decide one object, and what its prefixes and its own outcome come to by that."""

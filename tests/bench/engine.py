@@ -7,11 +7,10 @@ whoever injects routes there has decided them already, and so they are made here
 import asyncio
 import time
 from collections.abc import Sequence
-from ipaddress import IPv4Network
 
 from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
 from speaker.model.peer import Peer
-from speaker.model.prefix import Family, Prefix
+from speaker.model.prefix import Family, Prefix, host_prefix
 from speaker.model.route import PathAttributes, Route
 from tests.bench.documents import pod_address
 from tests.bench.place import HOLD_SECONDS, NODE, NODE_ASN, ROUTER, ROUTER_ASN
@@ -66,7 +65,7 @@ class Engine:
 
 def _routes(number: int) -> list[dict[Prefix, Route]]:
     attributes = PathAttributes()
-    prefixes = [IPv4Network(pod_address(index)) for index in range(number)]
+    prefixes = [host_prefix(pod_address(index)) for index in range(number)]
     return [
         {prefix: Route(prefix, NODE, attributes) for prefix in prefixes[start : start + HANDED_OVER]}
         for start in range(0, number, HANDED_OVER)

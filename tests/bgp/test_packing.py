@@ -1,7 +1,7 @@
 """UPDATEs packed by hand against exabgp's own reading and writing of them."""
 
 from collections import Counter
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from speaker.bgp.messages import MAX_MESSAGE, Framer, MessageType
 from speaker.bgp.packing import (
     PackingContext,
     Withdrawal,
+    alike,
     fits,
     is_multiprotocol,
     pack_end_of_rib,
@@ -22,7 +23,7 @@ from speaker.bgp.packing import (
     pack_withdrawals,
 )
 from speaker.model.peer import Peer
-from speaker.model.prefix import Address, Family, Prefix
+from speaker.model.prefix import Address, Family, Prefix, host_prefix
 from speaker.model.route import PathAttributes, Route
 from tests.bgp.builders import as_sent, host_routes, peer, route
 from tests.bgp.strategies import path_attributes, prefixes, routes
@@ -30,6 +31,8 @@ from tests.bgp.strategies import path_attributes, prefixes, routes
 OURS = peer(extended_next_hop=True)
 EBGP = AttributeContext(local_asn=65000, ibgp=False, four_octet_as=True)
 CONTEXT = PackingContext(attributes=EBGP)
+# Room for one prefix of any kind, in MP_UNREACH_NLRI.
+MIN_MESSAGE = 23 + 7 + 17
 IBGP = AttributeContext(local_asn=65000, ibgp=True, four_octet_as=True)
 
 
@@ -227,3 +230,58 @@ def test_end_of_rib_is_read_as_what_it_is(family: Family) -> None:
     [body] = bodies([pack_end_of_rib(family)])
 
     assert decoder().unpack_update(body).end_of_rib is family
+
+
+def one_by_one(hosts: list[Prefix]) -> bytes:
+    """NLRI of /32s, packed the plain way (RFC 4271 §4.3)."""
+    return b"".join(b"\x20" + each.network_address.packed for each in hosts)
+
+
+@given(st.lists(st.builds(IPv4Address, st.integers(0, 2**32 - 1)), min_size=1, unique=True), st.booleans())
+def test_hosts_packed_in_columns_equal_those_packed_one_by_one(
+    addresses: list[IPv4Address],
+    lean: bool,
+) -> None:
+    hosts: list[Prefix] = [host_prefix(each) if lean else IPv4Network(each) for each in addresses]
+    hop = IPv4Address("192.0.2.9")
+
+    advertising = bodies(pack_routes(CONTEXT, [Route(each, hop) for each in hosts]))
+    withdrawing = bodies(pack_withdrawals(CONTEXT, [Withdrawal(each, multiprotocol=False) for each in hosts]))
+
+    assert one_by_one(hosts) == b"".join(body[4 + int.from_bytes(body[2:4]) :] for body in advertising)
+    assert one_by_one(hosts) == b"".join(body[2:-2] for body in withdrawing)
+
+
+@given(
+    st.lists(st.tuples(prefixes(), st.integers(0, 2)), max_size=40),
+    st.lists(routes(), min_size=3, max_size=3),
+)
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_alike_are_routes_that_differ_in_address_alone(
+    chosen: list[tuple[Prefix, int]], models: list[Route]
+) -> None:
+    sent = [Route(prefix, models[number].next_hop, models[number].attributes) for prefix, number in chosen]
+
+    groups = alike(sent)
+
+    assert Counter(sent) == Counter(each for group in groups for each in group)
+    for first, *others in groups:
+        for each in others:
+            assert (each.attributes, each.next_hop) == (first.attributes, first.next_hop)
+            assert (each.prefix.version, each.prefix.prefixlen) == (
+                first.prefix.version,
+                first.prefix.prefixlen,
+            )
+
+
+@given(st.sets(prefixes(), max_size=40), st.integers(MIN_MESSAGE, 100), st.booleans())
+def test_prefixes_of_all_lengths_share_updates_that_are_no_longer_than_they_may_be(
+    chosen: set[Prefix], longest: int, over_ipv6: bool
+) -> None:
+    context = PackingContext(attributes=EBGP, max_message=longest)
+    gone = [Withdrawal(each, each.version == 6 or over_ipv6) for each in chosen]
+
+    messages = list(pack_withdrawals(context, gone))
+
+    assert Counter(chosen) == Counter(read(messages)[1])
+    assert all(len(message) <= longest for message in messages)
