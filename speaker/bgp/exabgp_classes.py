@@ -22,11 +22,15 @@ os.environ[_QUIET] = "false"
 
 from exabgp.environment import getenv
 from exabgp.logger import log
+from exabgp.util import dns
 
 # Attribute caches are process-wide and would be filled by what peers send.
 getenv().cache.attributes = False
 # Its decoders log to a logger that only its own daemon sets up.
 log.disable()
+# At its import the host name capability, which we never offer, asks DNS for this host's full name: where no
+# name server answers that takes many seconds.
+vars(dns)["__domain_name"] = "localhost"
 
 from exabgp.bgp.message import Notify, Open, Update
 from exabgp.bgp.message.direction import Direction

@@ -6,7 +6,6 @@ sent, before every source has listed once: unknown is not empty.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from speaker.clock import Clock, SystemClock
 from speaker.cluster import Cluster, SourceHealth
 from speaker.control import ControlServer
 from speaker.daemon.answers import Answers
+from speaker.daemon.collector import CollectorRelief
 from speaker.daemon.fabric_member import FabricMember
 from speaker.daemon.host import host_view
 from speaker.daemon.peering import Peering
@@ -44,6 +44,9 @@ STEPS_A_LOOK = 8
 
 LOOK_SECONDS = 1.0
 """The pause between two looks at the file with the password."""
+
+SPARED_AT_ONCE = 2_000
+"""After how many changes of the cluster the garbage collector is spared what they left: it costs 3 ms."""
 
 CHANGES_PER_SLICE = 500
 """How many prefixes, or outcomes of objects, are handed over in one turn: some milliseconds."""
@@ -74,6 +77,7 @@ class Speaker:
         self._established: dict[str, SessionFacts] = {}
         # Whether sessions have come or gone that the decisions do not know of.
         self._host_is_stale = False
+        self._relief = CollectorRelief(SPARED_AT_ONCE)
         # Sessions that wait for their routes: nothing is sent to them before all is known.
         self._waiting: set[str] = set()
         self._dirty = asyncio.Event()
@@ -194,9 +198,7 @@ class Speaker:
         self._sessions.release()
         self._peering.start()
         _log.info("in sync")
-        # The cluster's objects are here to stay, and hold no cycles. Left to the collector, a full pass over
-        # twenty thousand Pods stops the event loop for 50 ms.
-        gc.freeze()
+        self._relief.spare()
         while True:
             await self._dirty.wait()
             self._dirty.clear()
@@ -277,6 +279,7 @@ class Speaker:
         if self._member is not None:
             self._member.apply(changes)
         self._dirty.set()
+        self._relief.count(len(changes))
 
     def _leads(self, held: bool) -> None:  # noqa: FBT001 # a fact, not a switch
         if self._member is not None:

@@ -46,7 +46,11 @@ class BenchSpeaker(Speaker):
             namespace=at.node,
         )
         beating = ("tests.bench.beating", str(at.folder / BEATS))
-        self._program = beating if beats else ("speaker",)
+        self._program: tuple[str, ...] = beating if beats else ("speaker",)
+
+    def run_as(self, *program: str) -> None:
+        """Start `python -m PROGRAM ...` next time, which starts the speaker itself."""
+        self._program = program
 
     async def start(self) -> None:
         self._began = 0 if self._child is None else len(self._child.output())

@@ -72,6 +72,7 @@ def _page(lines: Sequence[Line], machine: str, soak: Mapping[str, Any]) -> str:
         most_changes=number(model.most_changes(constants)),
         pod_bytes=number(constants.pod_event_kibibytes),
         pods_a_node=str(model.PODS_A_NODE),
+        collector=_collector([line for line in lines if line.row == "gc"]),
         **{name: number(value) for name, value in soak["summary"].items()},
     )
 
@@ -92,6 +93,17 @@ def _sides(line: Line) -> str:
     sides = [f"{side.program} ({side.settings})" for side in (line.ours, line.theirs) if side is not None]
     more = noted(line)
     return f"- `{line.row}`, {line.title}: {' against '.join(sides)}." + (f" {more}." if more else "")
+
+
+def _collector(lines: Sequence[Line]) -> str:
+    """The garbage collector under each setting, ours first."""
+    sides = [line.theirs or line.ours for line in lines]
+    names = list(lines[0].notes)
+    rows = [
+        (side.settings, number(side.value), *(number(line.notes[name]) for name in names))
+        for side, line in zip(sides, lines, strict=True)
+    ]
+    return _table(("Setting", "longest pass, ms", *names), rows)
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.bench.rows.changes import one_change, same_cost
 from tests.bench.rows.command_line import command_line
+from tests.bench.rows.garbage import garbage
 from tests.bench.rows.load import api_cost, flood, peers, receive
 from tests.bench.rows.starting import cold_start, idle, memory
 from tests.bench.rows.transfer import publish, resend, transfer
@@ -19,6 +20,7 @@ ROWS: dict[str, Callable[[], Awaitable[list[Line]]]] = {
     "memory": memory,
     "idle": idle,
     "load": flood,
+    "gc": garbage,
     "peers": peers,
     "receive": receive,
     "api": api_cost,
