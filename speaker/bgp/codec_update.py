@@ -45,6 +45,9 @@ _CODE = exabgp.Attribute.CODE
 _ONLY_TO_CUSTOMER = 35
 _PATH_ID = struct.Struct("!L")
 
+_Named = tuple[Prefix, int]
+"""A prefix and its Path Identifier as they are read; a plain tuple costs a tenth of a named one."""
+
 # Of each session so many attributes are remembered, none of them longer than that.
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 256, 512
 
@@ -163,6 +166,9 @@ class UpdateDecoder:
     Args:
         peer: the configured peer.
         received_open: the body of its OPEN, which `unpack_open` has accepted.
+
+    Attributes:
+        paths: the families whose prefixes come with a Path Identifier.
     """
 
     def __init__(self, peer: Peer, received_open: bytes) -> None:
@@ -175,9 +181,9 @@ class UpdateDecoder:
         if not self._negotiated.families:
             # A peer without the multiprotocol capability speaks IPv4 unicast (RFC 4760 §8).
             self._negotiated.families = [exabgp.AFI_SAFI[Family.IPV4]]
-        paths = add_path_receive(peer, unpack_open(received_open))
-        self._negotiated.addpath = _ReceivedPaths(paths)
-        self._ipv4_paths = Family.IPV4 in paths
+        self.paths = add_path_receive(peer, unpack_open(received_open))
+        self._negotiated.addpath = _ReceivedPaths(self.paths)
+        self._ipv4_paths = Family.IPV4 in self.paths
         self._recent: dict[tuple[bytes, tuple[bytes, ...]], _Values] = {}
 
     def unpack_update(self, body: bytes, peer: Peer | None = None) -> UpdateMessage:
@@ -197,7 +203,7 @@ class UpdateDecoder:
             withdrawn, packed, announced = exabgp.Update.split(body)
             screened = screen(packed, ibgp=self._peer.is_ibgp, four_octet_as=bool(self._negotiated.asn4))
             reach, unreach = self._multiprotocol(screened.multiprotocol)
-            gone = (*_ipv4_prefixes(withdrawn, self._ipv4_paths), *_mp_prefixes(unreach))
+            gone = [*_ipv4_prefixes(withdrawn, self._ipv4_paths), *_mp_prefixes(unreach)]
             if screened.only_unreachable and not (gone or announced):
                 return UpdateMessage(end_of_rib=_end_of_rib(unreach))
             values = _Values(None, None) if not announced and reach is None else self._values(screened)
@@ -233,17 +239,20 @@ class UpdateDecoder:
     def _update(
         self,
         values: PathAttributes | None,
-        offers: tuple[tuple[tuple[PrefixPath, ...], Address | None], ...],
-        gone: tuple[PrefixPath, ...],
+        offers: tuple[tuple[list[_Named], Address | None], ...],
+        gone: list[_Named],
     ) -> UpdateMessage:
         routes: list[Route] = []
-        for paths, next_hop in offers:
+        for named, next_hop in offers:
             if values is None or next_hop is None:
                 # RFC 7606 §2: "treat-as-withdraw"; §3 (d) names a missing NEXT_HOP.
-                gone += paths
+                gone += named
             else:
-                routes += [Route(path.prefix, next_hop, values, path.path_id) for path in paths]
-        return UpdateMessage(advertised=tuple(routes), withdrawn=gone)
+                routes += [Route(prefix, next_hop, values, path_id) for prefix, path_id in named]
+        return UpdateMessage(
+            advertised=tuple(routes),
+            withdrawn=tuple([PrefixPath(prefix, path_id) for prefix, path_id in gone]),
+        )
 
     def _path_attributes(self, attributes: Any, passed_along: tuple[bytes, ...]) -> PathAttributes | None:
         """The attributes as our values; None when the routes must not be used.
@@ -318,9 +327,12 @@ def add_path_receive(peer: Peer, message: OpenMessage) -> frozenset[Family]:
     return peer.families & message.add_path_send if peer.add_path_receive else frozenset()
 
 
-def _ipv4_prefixes(data: bytes, with_paths: bool) -> tuple[PrefixPath, ...]:  # noqa: FBT001 -- one of two forms
-    """The prefixes of the withdrawn routes or NLRI field (RFC 4271 §4.3, RFC 7911 §3)."""
-    paths: list[PrefixPath] = []
+def _ipv4_prefixes(data: bytes, with_paths: bool) -> list[_Named]:  # noqa: FBT001 -- one of two forms
+    """The prefixes of the withdrawn routes or NLRI field (RFC 4271 §4.3, RFC 7911 §3).
+
+    The loop has everything in it: it is passed for every prefix of a full table.
+    """
+    named: list[_Named] = []
     position, end = 0, len(data)
     path_id = 0
     while position < end:
@@ -333,8 +345,12 @@ def _ipv4_prefixes(data: bytes, with_paths: bool) -> tuple[PrefixPath, ...]:  # 
         start, position = position + 1, position + 1 + ((length + 7) >> 3)
         if length > 32 or position > end:
             raise _malformed_prefix()
-        paths.append(PrefixPath(_ipv4_prefix(data[start:position], length), path_id))
-    return tuple(paths)
+        number = int.from_bytes(data[start:position])
+        if length < 32:
+            # Octets that are left out, and bits past the length, which are "irrelevant" (RFC 4271 §4.3).
+            number = number >> (-length & 7) << (32 - length)
+        named.append((ipv4_prefix(IPv4Address(number), length), path_id))
+    return named
 
 
 def _malformed_prefix() -> ProtocolError:
@@ -342,27 +358,21 @@ def _malformed_prefix() -> ProtocolError:
     return ProtocolError(Notification(ErrorCode.UPDATE_MESSAGE, 10), "peer sent a malformed prefix")
 
 
-def _ipv4_prefix(octets: bytes, length: int) -> IPv4Network:
-    # Bits past the length are "irrelevant" (RFC 4271 §4.3), hence not strict.
-    number = int.from_bytes(octets.ljust(4, b"\0")) >> (32 - length) << (32 - length)
-    return ipv4_prefix(IPv4Address(number), length)
-
-
-def _mp_prefixes(attribute: Any) -> tuple[PrefixPath, ...]:
+def _mp_prefixes(attribute: Any) -> list[_Named]:
     """The prefixes of MP_REACH_NLRI or MP_UNREACH_NLRI, each path once.
 
     exabgp repeats a prefix whose next hop is a global and a link-local address (RFC 2545 §3).
     """
     if attribute is None:
-        return ()
-    return tuple(dict.fromkeys(_mp_prefix(nlri) for nlri in attribute.nlris if nlri is not None))
+        return []
+    return list(dict.fromkeys(_mp_prefix(nlri) for nlri in attribute.nlris if nlri is not None))
 
 
-def _mp_prefix(nlri: Any) -> PrefixPath:
+def _mp_prefix(nlri: Any) -> _Named:
     octets, length = nlri.cidr.ton(), nlri.cidr.mask
     network = IPv4Network if len(octets) == 4 else IPv6Network
     prefix: Prefix = network((int.from_bytes(octets), length), strict=False)
-    return PrefixPath(prefix, int.from_bytes(nlri.path_info.path_info or b""))
+    return prefix, int.from_bytes(nlri.path_info.path_info or b"")
 
 
 def _mp_next_hop(reach: Any) -> Address | None:

@@ -362,7 +362,7 @@ class Connection:
         hold_time = self.negotiated.facts.hold_time_seconds
         if self._transport is not None:
             self._transport.send_hold_seconds = max(SEND_HOLD_SECONDS, 2.0 * hold_time)
-            self._transport.accept_messages_of(self.negotiated.max_received)
+            self._transport.accept_messages_of(self.negotiated.max_received, self._decoder.paths)
         self.handle(Occurrence(event=Event.BGP_OPEN, hold_time_seconds=hold_time))
 
     def _update_received(self, body: bytes) -> None:

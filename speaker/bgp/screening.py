@@ -40,7 +40,9 @@ class Screened:
     only_unreachable: bool
 
 
-class _Attribute(NamedTuple):
+class Attribute(NamedTuple):
+    """A path attribute as it came: `whole` with its flags, type and length."""
+
     flags: int
     kind: int
     value: bytes
@@ -115,7 +117,7 @@ def screen(packed: bytes, *, ibgp: bool, four_octet_as: bool) -> Screened:
     seen: set[int] = set()
     withdraw = False
     octets = 0
-    for attribute in _split(packed):
+    for attribute in split(packed):
         octets += len(attribute.whole)
         if attribute.kind in seen:
             _check_repeated(attribute)
@@ -144,7 +146,7 @@ def screen(packed: bytes, *, ibgp: bool, four_octet_as: bool) -> Screened:
     )
 
 
-def _split(packed: bytes) -> Iterator[_Attribute]:
+def split(packed: bytes) -> Iterator[Attribute]:
     """Each whole attribute; stops before what does not fit."""
     position = 0
     while position + 3 <= len(packed):
@@ -153,18 +155,18 @@ def _split(packed: bytes) -> Iterator[_Attribute]:
         end = start + int.from_bytes(packed[position + 2 : start])
         if start > len(packed) or end > len(packed):
             return
-        yield _Attribute(flags, kind, packed[start:end], packed[position:end])
+        yield Attribute(flags, kind, packed[start:end], packed[position:end])
         position = end
 
 
-def _check_repeated(attribute: _Attribute) -> None:
+def _check_repeated(attribute: Attribute) -> None:
     """RFC 7606 §3 (g): of others "all the occurrences [...] other than the first one SHALL be discarded"."""
     if attribute.kind in _MULTIPROTOCOL:
         notification = Notification(ErrorCode.UPDATE_MESSAGE, 1)
         raise ProtocolError(notification, "peer sent the prefixes of another family twice in an UPDATE")
 
 
-def _rule(attribute: _Attribute, *, ibgp: bool, four_octet_as: bool) -> _Rule | None:
+def _rule(attribute: Attribute, *, ibgp: bool, four_octet_as: bool) -> _Rule | None:
     """How the attribute must be; None when it is not used."""
     rule = _RULES.get(attribute.kind)
     if rule is not None:
@@ -181,7 +183,7 @@ def _rule(attribute: _Attribute, *, ibgp: bool, four_octet_as: bool) -> _Rule | 
     return None
 
 
-def _passed_along(attribute: _Attribute, *, four_octet_as: bool) -> bytes:
+def _passed_along(attribute: Attribute, *, four_octet_as: bool) -> bytes:
     """An attribute without a rule as it is to be sent; empty when it goes no further."""
     flags = attribute.flags & _USED_FLAGS
     transitivity = flags & (_OPTIONAL | _TRANSITIVE)
@@ -198,7 +200,7 @@ def _passed_along(attribute: _Attribute, *, four_octet_as: bool) -> bytes:
     return bytes((flags | _PARTIAL,)) + attribute.whole[1:]
 
 
-def _is_proper(attribute: _Attribute, rule: _Rule, *, four_octet_as: bool) -> bool:
+def _is_proper(attribute: Attribute, rule: _Rule, *, four_octet_as: bool) -> bool:
     # RFC 7606 §3 (c) names these two bits; the others say nothing of the attribute itself.
     if attribute.flags & (_OPTIONAL | _TRANSITIVE) != rule.flags:
         return False

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from speaker.bgp.long_updates import LONG, pieces
 from speaker.bgp.messages import KEEPALIVE, Framer, MessageType, ProtocolError
 from speaker.bgp.sockopts import unacknowledged
+from speaker.model.prefix import Family
 from speaker.sockets import describe
 
 _READ_SIZE = 65536
@@ -60,6 +62,7 @@ class Transport:
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
         self._framer = Framer()
+        self._paths: frozenset[Family] = frozenset()
         self.send_hold_seconds: float | None = None
 
     def send(self, message: bytes) -> None:
@@ -69,9 +72,15 @@ class Transport:
             self._control.append(message)
             self._wake.set()
 
-    def accept_messages_of(self, octets: int) -> None:
-        """From the next message on, this is the longest that may come (RFC 8654)."""
-        self._framer.max_message = octets
+    def accept_messages_of(self, octets: int, paths: frozenset[Family]) -> None:
+        """From the next message on, this is the longest that may come (RFC 8654).
+
+        Args:
+            octets: its length.
+            paths: the families whose prefixes come with a Path Identifier: a long UPDATE is handed on in
+                pieces, so that others have a turn in between.
+        """
+        self._framer.max_message, self._paths = octets, paths
 
     def kick(self) -> None:
         """Says that `next_slice` may have something."""
@@ -114,7 +123,7 @@ class Transport:
         try:
             while data := await loop.sock_recv(self._sock, _READ_SIZE):
                 until = loop.time() + _SLICE_SECONDS
-                for kind, body in self._framer.feed(data):
+                for kind, body in self._messages(data):
                     self._receiver.message_received(kind, body)
                     if self._closing.is_set():
                         return
@@ -129,6 +138,14 @@ class Transport:
             self._lost(f"the connection failed: {describe(error)}")
         else:
             self._lost("peer closed the connection")
+
+    def _messages(self, data: bytes) -> Iterator[tuple[MessageType, bytes]]:
+        for kind, body in self._framer.feed(data):
+            if kind is MessageType.UPDATE and len(body) > LONG:
+                for piece in pieces(body, self._paths):
+                    yield kind, piece
+            else:
+                yield kind, body
 
     def _lost(self, reason: str) -> None:
         if not self._closing.is_set():

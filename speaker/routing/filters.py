@@ -6,6 +6,7 @@ the route is accepted. What any filter rejects is rejected. Pure: filters and a 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from speaker.model.fabric import (
@@ -116,9 +117,9 @@ def _matches(rule: FilterRule, route: Route, passage: Passage) -> bool:
     if not _matches_prefix(rule, route.prefix):
         return False
     attributes = route.attributes
-    if not set(rule.communities) <= set(attributes.communities):
+    if rule.communities and not set(rule.communities) <= set(attributes.communities):
         return False
-    if not set(rule.large_communities) <= set(attributes.large_communities):
+    if rule.large_communities and not set(rule.large_communities) <= set(attributes.large_communities):
         return False
     wanted = rule.as_path_prefix
     return not wanted or _first_asns(attributes.learned, len(wanted)) == wanted
@@ -155,7 +156,13 @@ def _first_asns(learned: Learned | None, number: int) -> tuple[int, ...]:
 def _changed(route: Route, operations: FilterOperations, *, may_prepend: bool) -> Route:
     if operations == _NO_OPERATIONS:
         return route
-    before = route.attributes
+    attributes = _operated(route.attributes, operations, may_prepend)
+    return Route(route.prefix, route.next_hop, attributes, route.path_id)
+
+
+# The prefixes of an UPDATE have the same attributes and go on sharing them, in memory too.
+@lru_cache(maxsize=1024)
+def _operated(before: PathAttributes, operations: FilterOperations, may_prepend: bool) -> PathAttributes:  # noqa: FBT001
     after = _with_communities(
         before,
         PathAttributes(
@@ -172,7 +179,7 @@ def _changed(route: Route, operations: FilterOperations, *, may_prepend: bool) -
         learned = after.learned or Learned()
         path = _prepended(learned.as_path, operations.prepend_as_path)
         after = replace(after, learned=replace(learned, as_path=path))
-    return replace(route, attributes=after)
+    return after
 
 
 _NO_OPERATIONS = FilterOperations()

@@ -7,12 +7,12 @@ Knows no next hop and no other path.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 
 from speaker.model.fabric import BgpFilter
 from speaker.model.peer import Peer
 from speaker.model.prefix import Address, Prefix
-from speaker.model.route import PathSegment, Route
+from speaker.model.route import Learned, PathAttributes, PathSegment, Route
 from speaker.routing.decision import Rule
 from speaker.routing.filters import Passage, import_route
 from speaker.routing.guard import RESERVED
@@ -27,37 +27,25 @@ class PrefixSet:
 
     def __init__(self, prefixes: Iterable[Prefix]) -> None:
         self._members = frozenset(prefixes)
-        found: dict[tuple[int, int], set[int]] = {}
+        # By version and first octet, which settles most questions: what of that octet is inside of them.
+        self._by_octet: dict[int, dict[int, _Lengths]] = {4: {}, 6: {}}
         for each in self._members:
             first = int(each.network_address) >> (each.max_prefixlen - each.prefixlen)
-            found.setdefault((each.version, each.prefixlen), set()).add(first)
-        self._by_length: dict[int, tuple[tuple[int, set[int]], ...]] = {
-            version: tuple((length, found[of, length]) for of, length in sorted(found) if of == version)
-            for version in (4, 6)
-        }
-        # The first octets inside of them, which settles most questions.
-        self._octets = {
-            version: frozenset(
-                octet for each in self._members if each.version == version for octet in _first_octets(each)
-            )
-            for version in (4, 6)
-        }
+            for octet in _first_octets(each):
+                lengths = self._by_octet[each.version].setdefault(octet, {})
+                lengths.setdefault(each.prefixlen, set()).add(first)
 
     def __bool__(self) -> bool:
         return bool(self._members)
 
     def __contains__(self, prefix: Prefix) -> bool:
         """Whether `prefix` is one of them or a part of one."""
-        return self.holds(prefix.version, int(prefix.network_address), prefix.prefixlen)
+        version, first, most = prefix.version, int(prefix.network_address), prefix.max_prefixlen
+        return _holds(self.of_octet(version, first >> (most - 8)), first, prefix.prefixlen, most)
 
-    def holds(self, version: int, first: int, length: int) -> bool:
-        """The same of a prefix in numbers: its first address and its length."""
-        most = 32 if version == 4 else 128
-        if first >> (most - 8) in self._octets[version]:
-            for each, firsts in self._by_length[version]:
-                if each <= length and first >> (most - each) in firsts:
-                    return True
-        return False
+    def of_octet(self, version: int, octet: int) -> "_Lengths":
+        """What holds prefixes of this first octet: by length, the bits that prefixes of that length have."""
+        return self._by_octet[version].get(octet, _NOTHING)
 
     def __xor__(self, other: "PrefixSet") -> "PrefixSet":
         """What stands in one of the two only."""
@@ -65,6 +53,17 @@ class PrefixSet:
 
     def __or__(self, other: "PrefixSet") -> "PrefixSet":
         return PrefixSet(self._members | other._members)
+
+
+_Lengths = dict[int, set[int]]
+_NOTHING: _Lengths = {}
+
+
+def _holds(lengths: _Lengths, first: int, length: int, most: int) -> bool:
+    for each, firsts in lengths.items():  # noqa: SIM110 -- half the time of a generator
+        if each <= length and first >> (most - each) in firsts:
+            return True
+    return False
 
 
 def _first_octets(prefix: Prefix) -> range:
@@ -102,15 +101,25 @@ class PrefixRules:
     def __init__(self, policy: ImportPolicy) -> None:
         self.ranges = PrefixSet(policy.ranges)
         self.own = PrefixSet(policy.own)
+        # Of each first octet that was asked for, what of the three sets concerns it: most often one does.
+        self._of_octet: dict[int, dict[int, tuple[_Lengths, _Lengths, _Lengths]]] = {4: {}, 6: {}}
 
     def refuse(self, prefix: Prefix) -> Rule | None:
         """Why `prefix` is never learned here, or None."""
-        numbers = (prefix.version, int(prefix.network_address), prefix.prefixlen)
-        if _NEVER.holds(*numbers):
+        version, most = (4, 32) if isinstance(prefix, IPv4Network) else (6, 128)
+        first, length = int(prefix.network_address), prefix.prefixlen
+        octet = first >> (most - 8)
+        found = self._of_octet[version].get(octet)
+        if found is None:
+            sets = (_NEVER, self.own, self.ranges)
+            never, own, ranges = (each.of_octet(version, octet) for each in sets)
+            found = self._of_octet[version][octet] = (never, own, ranges)
+        never, own, ranges = found
+        if never and _holds(never, first, length, most):
             return Rule.PREFIX_RESERVED
-        if self.own.holds(*numbers):
+        if own and _holds(own, first, length, most):
             return Rule.OWN_PREFIX
-        return None if self.ranges.holds(*numbers) else Rule.PREFIX_NOT_ALLOWED
+        return None if _holds(ranges, first, length, most) else Rule.PREFIX_NOT_ALLOWED
 
     def difference(self, other: "PrefixRules") -> PrefixSet:
         """The prefixes inside of which the two may answer otherwise."""
@@ -149,20 +158,33 @@ class Source:
 
     def admit(self, route: Route) -> Route | Rule:
         """The route as the import policy leaves it, or why it is not used."""
+        return self.pass_on(route, self.accept(route.attributes))
+
+    def accept(self, attributes: PathAttributes) -> PathAttributes | Rule:
+        """The half of `admit` that looks at nothing else: equal attributes get the same answer."""
         if not self.imports:
             return Rule.NOT_IMPORTED
-        if not self.is_ibgp and route.attributes.local_preference is not None:
-            # RFC 4271 §5.1.5: LOCAL_PREF of an external peer is ignored.
-            route = replace(route, attributes=replace(route.attributes, local_preference=None))
-        loop = self._loop(route)
+        loop = self._loop(attributes.learned)
         if loop is not None:
             return loop
+        if self.filters is None:
+            return Rule.FILTER_UNKNOWN
+        if not self.is_ibgp and attributes.local_preference is not None:
+            # RFC 4271 §5.1.5: LOCAL_PREF of an external peer is ignored.
+            return replace(attributes, local_preference=None)
+        return attributes
+
+    def pass_on(self, route: Route, accepted: PathAttributes | Rule) -> Route | Rule:
+        """The other half: the route with the answer that `accept` gave to its attributes."""
+        if isinstance(accepted, Rule):
+            return accepted
+        if accepted is not route.attributes:
+            route = replace(route, attributes=accepted)
         if not self.filters:
-            return Rule.FILTER_UNKNOWN if self.filters is None else route
+            return route
         return import_route(self.filters, route, Passage(self.is_ibgp)) or Rule.FILTER_REJECTED
 
-    def _loop(self, route: Route) -> Rule | None:
-        learned = route.attributes.learned
+    def _loop(self, learned: Learned | None) -> Rule | None:
         if learned is None:
             return None
         # RFC 4456 §8. The session looks for this as well; here a change of ours takes effect at once.
@@ -175,6 +197,27 @@ class Source:
 
     def _passed(self, path: tuple[PathSegment, ...]) -> int:
         return sum(asns.count(self.local_asn) for _, asns in path)
+
+
+class Admission:
+    """`Source.admit` for one route after the other: the routes of an UPDATE share their attributes.
+
+    Remembers no more than the last answer. It is that of the very objects, so nothing has to be compared.
+    """
+
+    def __init__(self) -> None:
+        self._source: Source | None = None
+        self._attributes: PathAttributes | None = None
+        self._accepted: PathAttributes | Rule = Rule.NOT_IMPORTED
+
+    def admit(self, source: Source, route: Route) -> Route | Rule:
+        """What `source.admit(route)` says."""
+        attributes = route.attributes
+        if attributes is not self._attributes or source is not self._source:
+            self._accepted = source.accept(attributes)
+            self._source, self._attributes = source, attributes
+        accepted = self._accepted
+        return route if accepted is attributes and not source.filters else source.pass_on(route, accepted)
 
 
 def source_of(peer: Peer, router_id: IPv4Address | None, filters: Mapping[str, BgpFilter]) -> Source:

@@ -5,19 +5,20 @@ hop the prefixes over it, a peer its routes. What is marked is decided by `recom
 size and in any order with the same end. No clock, log or task; nothing of our own routes.
 """
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 from types import MappingProxyType
 
-from speaker.model.fib import UNREACHABLE, Resolution
+from speaker.model.fib import Resolution
 from speaker.model.policy import HostView
 from speaker.model.prefix import Address, Family, Prefix, family_of, sort_key
 from speaker.model.route import Paths, PrefixPath, Route
-from speaker.routing.decision import Candidate, Contender, Rule, decide, distance
-from speaker.routing.imports import ImportPolicy, PrefixRules, PrefixSet
+from speaker.routing.choosing import Chooser, contender
+from speaker.routing.decision import Candidate, Rule, decide
+from speaker.routing.imports import Admission, ImportPolicy, PrefixRules, PrefixSet
 from speaker.routing.learning_peers import LearningPeers, own_addresses
-from speaker.routing.paths import Entry, NextHop, Path, Waiting
+from speaker.routing.paths import Entry, NextHops, Path, Waiting
 from speaker.routing.reconcile import Budget
 from speaker.routing.reflect import SILENCE, Offer, changes
 
@@ -29,11 +30,12 @@ class LocRib:
         self._host = HostView()
         self._policy = ImportPolicy()
         self._rules = PrefixRules(self._policy)
+        self._admission = Admission()
+        self._chooser = Chooser()
         self._entries: dict[Prefix, Entry] = {}
-        self._next_hops: dict[Address, NextHop] = {}
-        self._own_addresses: frozenset[Address] = frozenset()
+        self._next_hops = NextHops()
         self._peers = LearningPeers()
-        self._by_peer: dict[str, set[Entry]] = {}
+        self._by_peer: dict[str, set[Path]] = {}
         self._dirty: deque[Entry] = deque()
         # Prefixes that a change of the ranges may concern, to be looked at one by one.
         self._walk: deque[Entry] = deque()
@@ -41,6 +43,9 @@ class LocRib:
         self._forwarding = Waiting()
         self._telling = Waiting()
         self._counts = dict.fromkeys(Family, 0)
+        # How many prefixes of each version and length packets are forwarded by: what to look for, to find
+        # the one that holds another.
+        self._lengths: Counter[tuple[int, int]] = Counter()
 
     # -- inputs ----------------------------------------------------------------------------------------
 
@@ -51,7 +56,8 @@ class LocRib:
         restart changes nothing; one that is gone from `host` loses all.
         """
         self._host = host
-        self._refresh_own_addresses()
+        for each in self._next_hops.set_own(own_addresses(host)):
+            self._mark_paths(each.paths)
         self._refresh_peers()
 
     def set_import(self, policy: ImportPolicy) -> None:
@@ -74,29 +80,38 @@ class LocRib:
         if peer not in self._peers.sources:
             return
         of_peer = self._by_peer.setdefault(peer, set())
-        for gone in withdrawn:
-            self._withdraw(peer, gone, of_peer)
         entries = self._entries
+        for gone in withdrawn:
+            entry = entries.get(gone.prefix)
+            path = None if entry is None else entry.find(peer, gone.path_id)
+            if entry is not None and path is not None:
+                entry.drop(path)
+                path.leave()
+                of_peer.discard(path)
+                self._mark(entry)
         for route in advertised:
             entry = entries.get(route.prefix)
             if entry is None:
                 entry = entries[route.prefix] = Entry(route.prefix)
-            if entry.put(peer, route):
-                of_peer.add(entry)
-                self._mark(entry)
+            put = entry.put(peer, route)
+            if put is None:
+                continue
+            path, before = put
+            of_peer.add(path)
+            if before is not None:
+                of_peer.discard(before)
+                before.leave()
+            self._mark(entry)
 
     def set_resolutions(self, resolutions: Mapping[Address, Resolution]) -> None:
         """Take over how next hops are reached; marks the prefixes over those that changed."""
-        for address, resolution in resolutions.items():
-            next_hop = self._next_hop(address)
-            if next_hop.resolution != resolution:
-                next_hop.resolution = resolution
-                self._mark_all(next_hop.entries)
+        for each in self._next_hops.set_resolutions(resolutions):
+            self._mark_paths(each.paths)
 
     @property
     def next_hops(self) -> frozenset[Address]:
         """The next hops that are to be resolved: those of all paths that the import policy lets through."""
-        return frozenset(address for address, each in self._next_hops.items() if each.entries)
+        return self._next_hops.in_use
 
     def forget_unused_next_hops(self) -> None:
         """Forget the resolutions of all but `next_hops`.
@@ -104,8 +119,7 @@ class LocRib:
         For a caller that has just said which next hops it wants resolved, so that those that come back will
         be told anew; until then a next hop that goes and comes back keeps its resolution.
         """
-        for address in [address for address, each in self._next_hops.items() if not each.entries]:
-            del self._next_hops[address]
+        self._next_hops.forget_unused()
 
     # -- deciding --------------------------------------------------------------------------------------
 
@@ -147,7 +161,7 @@ class LocRib:
         eligible = self._eligible(entry)
         if not eligible and self._is_still_unknown(entry):
             return
-        order, forward = self._choose(eligible)
+        order, forward = self._chooser.choose(eligible)
         if bool(order) != bool(entry.order):
             self._counts[family_of(entry.prefix)] += 1 if order else -1
         entry.order = order
@@ -162,16 +176,7 @@ class LocRib:
 
         A peer may replace a route by one whose next hop has not been looked up: unknown is not unreachable.
         """
-        waits = any(each.is_unknown for each in entry.next_hops)
-        return waits and all(path.peer in self._peers.sources for path in entry.order)
-
-    def _choose(self, eligible: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Address, ...] | None]:
-        """The paths, the best first, and where packets go."""
-        if len(eligible) > 1:
-            decision = decide([self._contender(each) for each in eligible])
-            return tuple(eligible[index] for index in decision.order), decision.next_hops
-        next_hop = eligible[0].next_hop if eligible else None
-        return eligible, None if next_hop is None else next_hop.alone
+        return entry.waits and all(path.peer in self._peers.sources for path in entry.order)
 
     def _eligible(self, entry: Entry) -> tuple[Path, ...]:
         """The paths that may be chosen; takes their next hops into the account of what is to be resolved."""
@@ -179,33 +184,19 @@ class LocRib:
             for path in entry.paths:
                 # Its next hop is not followed any more, so it is to be found again.
                 path.source = None
-            self._follow(entry, ())
+                path.follow(None)
             return ()
         sources = self._peers.sources
         eligible: list[Path] = []
-        next_hops: list[NextHop] = []
         for path in entry.paths:
             source = sources[path.peer]
             if path.source is not source:
-                path.judge(source)
-                admitted = path.admitted
-                path.next_hop = None if admitted is None else self._next_hop(admitted.next_hop)
+                path.judged(source, self._admission.admit(source, path.received), self._next_hops)
             next_hop = path.next_hop
-            if next_hop is not None:
-                next_hops.append(next_hop)
-                if next_hop.refusal is None:
-                    eligible.append(path)
-        self._follow(entry, tuple(next_hops))
-        return tuple(eligible)
-
-    def _follow(self, entry: Entry, next_hops: tuple[NextHop, ...]) -> None:
-        before = entry.next_hops
-        if before != next_hops:
-            for each in before:
-                each.entries.discard(entry)
-            for each in next_hops:
-                each.entries.add(entry)
-            entry.next_hops = next_hops
+            if next_hop is not None and next_hop.refusal is None:
+                eligible.append(path)
+        # Most often it is all of them, and one tuple does for both.
+        return entry.paths if len(eligible) == len(entry.paths) else tuple(eligible)
 
     def _tell(self, entry: Entry) -> None:
         if not self._peers.teller.audiences and entry.hearing is entry.heard is SILENCE:
@@ -214,18 +205,6 @@ class LocRib:
         entry.hearing = entry.heard if hearing == entry.heard else hearing
         is_told = entry.hearing is entry.heard
         self._telling.note(entry, is_told=is_told, leaves=entry.is_silent)
-
-    def _contender(self, path: Path) -> Contender:
-        source = self._peers.sources[path.peer]
-        next_hop, route = path.next_hop, path.admitted or path.received
-        return Contender(
-            route=route,
-            is_ibgp=source.is_ibgp,
-            router_id=source.router_id,
-            peer=source.name,
-            address=source.address,
-            distance=distance((next_hop and next_hop.resolution) or UNREACHABLE),
-        )
 
     # -- outputs ---------------------------------------------------------------------------------------
 
@@ -246,9 +225,24 @@ class LocRib:
         """
         found: dict[Prefix, tuple[Address, ...] | None] = {}
         for entry in self._forwarding.take(limit, complete=self.is_complete):
-            found[entry.prefix] = entry.forwarded = entry.forward
+            prefix, before, forward = entry.prefix, entry.forwarded, entry.forward
+            if (before is None) is not (forward is None):
+                self._lengths[prefix.version, prefix.prefixlen] += 1 if before is None else -1
+            found[prefix] = entry.forwarded = forward
             self._discard_if_over(entry)
         return found
+
+    def reaches(self, prefix: Prefix) -> bool:
+        """Whether a route that was taken leads to the prefix: its own, or one that holds it."""
+        return any(
+            self._is_forwarded(prefix.supernet(new_prefix=length))
+            for (version, length), number in self._lengths.items()
+            if number and version == prefix.version and length <= prefix.prefixlen
+        )
+
+    def _is_forwarded(self, prefix: Prefix) -> bool:
+        entry = self._entries.get(prefix)
+        return entry is not None and entry.forwarded is not None
 
     def take_advertised(self, limit: int | None = None) -> Mapping[str, Mapping[Prefix, Paths | None]]:
         """Per peer, what of the learned routes it should hear differently since this was last called.
@@ -272,7 +266,7 @@ class LocRib:
 
     def lost_without(self, peers: frozenset[str]) -> tuple[Prefix, ...]:
         """The prefixes that have a path now and would have none without these peers, ordered."""
-        reached = {entry for name in peers for entry in self._by_peer.get(name, ())}
+        reached = {path.entry for name in peers for path in self._by_peer.get(name, ())}
         lost = (entry.prefix for entry in reached if entry.order and _all_of(entry, peers))
         return tuple(sorted(lost, key=sort_key))
 
@@ -291,7 +285,8 @@ class LocRib:
             return ()
         rules: tuple[Rule, ...] = ()
         if entry.order:
-            rules = decide([self._contender(path) for path in entry.order]).rules
+            sources = self._peers.sources
+            rules = decide([contender(path, sources[path.peer]) for path in entry.order]).rules
         chosen = [
             Candidate(path.peer, path.admitted or path.received, rule)
             for path, rule in zip(entry.order, rules, strict=True)
@@ -308,6 +303,11 @@ class LocRib:
         return MappingProxyType(self._counts)
 
     @property
+    def size(self) -> int:
+        """How many prefixes are kept, chosen or not."""
+        return len(self._entries)
+
+    @property
     def prefixes(self) -> tuple[Prefix, ...]:
         """Every prefix that any peer advertises, ordered."""
         return tuple(sorted((each.prefix for each in self._entries.values() if each.paths), key=sort_key))
@@ -319,49 +319,25 @@ class LocRib:
         for name in effect.gone:
             self._forget(name)
         for name in effect.sources:
-            self._mark_all(self._by_peer.get(name, ()))
+            self._mark_paths(self._by_peer.get(name, ()))
         if effect.hearers:
-            self._mark_all(self._entries.values())
+            for entry in self._entries.values():
+                self._mark(entry)
 
     def _forget(self, name: str) -> None:
-        for entry in self._by_peer.pop(name, ()):
-            entry.paths = tuple(path for path in entry.paths if path.peer != name)
-            self._mark(entry)
-
-    def _refresh_own_addresses(self) -> None:
-        addresses = own_addresses(self._host)
-        for address in addresses ^ self._own_addresses:
-            next_hop = self._next_hops.get(address)
-            if next_hop is not None:
-                next_hop.is_own = address in addresses
-                self._mark_all(next_hop.entries)
-        self._own_addresses = addresses
-
-    def _withdraw(self, peer: str, gone: PrefixPath, of_peer: set[Entry]) -> None:
-        entry = self._entries.get(gone.prefix)
-        path = None if entry is None else entry.find(peer, gone.path_id)
-        if entry is None or path is None:
-            return
-        entry.drop(path)
-        if not entry.has_path_of(peer):
-            of_peer.discard(entry)
-        self._mark(entry)
-
-    def _next_hop(self, address: Address) -> NextHop:
-        found = self._next_hops.get(address)
-        if found is None:
-            found = self._next_hops[address] = NextHop(address)
-            found.is_own = address in self._own_addresses
-        return found
+        for path in self._by_peer.pop(name, ()):
+            path.entry.drop(path)
+            path.leave()
+            self._mark(path.entry)
 
     def _mark(self, entry: Entry) -> None:
         if not entry.is_queued:
             entry.is_queued = True
             self._dirty.append(entry)
 
-    def _mark_all(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            self._mark(entry)
+    def _mark_paths(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            self._mark(path.entry)
 
     def _discard_if_over(self, entry: Entry) -> None:
         if not entry.paths and entry.is_over:

@@ -4,11 +4,12 @@ Mutable records of the Loc-RIB, lean since there is one for each prefix and path
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
-from speaker.model.fib import Resolution
+from speaker.model.fib import UNREACHABLE, Resolution
 from speaker.model.prefix import Address, Prefix
 from speaker.model.route import Route
-from speaker.routing.decision import Rule
+from speaker.routing.decision import Rule, distance
 from speaker.routing.imports import Source
 from speaker.routing.reflect import SILENCE, Hearing
 
@@ -17,43 +18,101 @@ OWN_PATH_ID = 1
 
 
 class NextHop:
-    """One BGP next hop, and the prefixes with a path over it.
+    """One BGP next hop, and the paths over it.
 
     Attributes:
         address: the next hop.
         alone: what a prefix with no other forwards by; shared by all of them.
         resolution: what the kernel says; None as long as it has said nothing.
         is_own: it is an address of this host (RFC 4271 §5.1.3).
-        entries: who has a path over it.
+        refusal: why no path over it is eligible, or None.
+        distance: its interior cost.
+        paths: those that lead over it, as far as the import policy lets them through.
     """
 
-    __slots__ = ("address", "alone", "entries", "is_own", "resolution")
+    __slots__ = ("address", "alone", "distance", "is_own", "paths", "refusal", "resolution")
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, is_own: bool) -> None:
         self.address = address
         self.alone: tuple[Address, ...] = (address,)
         self.resolution: Resolution | None = None
-        self.is_own = False
-        self.entries: set[Entry] = set()
+        self.distance = distance(UNREACHABLE)
+        self.paths: set[Path] = set()
+        self.set_own(is_own)
 
     @property
     def is_unknown(self) -> bool:
         """Whether the kernel has yet to say how it is reached."""
         return self.resolution is None and not self.is_own
 
-    @property
-    def refusal(self) -> Rule | None:
-        """Why no path over it is eligible, or None."""
-        if self.is_own:
-            return Rule.OWN_NEXT_HOP
+    def set_resolution(self, resolution: Resolution) -> None:
+        """Take over how it is reached."""
+        self.resolution, self.distance = resolution, distance(resolution)
+        self.set_own(self.is_own)
+
+    def set_own(self, is_own: bool) -> None:  # noqa: FBT001 -- a fact, not a switch
+        """Take over whether it is an address of this host."""
+        self.is_own = is_own
         reachable = self.resolution is not None and self.resolution.is_reachable
-        return None if reachable else Rule.NEXT_HOP_UNREACHABLE
+        unreachable = None if reachable else Rule.NEXT_HOP_UNREACHABLE
+        self.refusal = Rule.OWN_NEXT_HOP if is_own else unreachable
+
+
+class NextHops:
+    """All next hops that learned routes have."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[Address, NextHop] = {}
+        self._own: frozenset[Address] = frozenset()
+        # The routes of an UPDATE share the very address, and to hash one costs more than all the rest.
+        self._last: NextHop | None = None
+
+    def of(self, address: Address) -> NextHop:
+        """The next hop at an address."""
+        last = self._last
+        if last is not None and last.address is address:
+            return last
+        found = self._by_address.get(address)
+        if found is None:
+            found = self._by_address[address] = NextHop(address, is_own=address in self._own)
+        self._last = found
+        return found
+
+    @property
+    def in_use(self) -> frozenset[Address]:
+        """Those that some path leads over."""
+        return frozenset(address for address, each in self._by_address.items() if each.paths)
+
+    def forget_unused(self) -> None:
+        """Forget the others, and how they are reached."""
+        self._last = None
+        for address in [address for address, each in self._by_address.items() if not each.paths]:
+            del self._by_address[address]
+
+    def set_resolutions(self, resolutions: Mapping[Address, Resolution]) -> list[NextHop]:
+        """Take over how they are reached; returns those that are reached otherwise than before."""
+        changed = []
+        for address, resolution in resolutions.items():
+            found = self.of(address)
+            if found.resolution != resolution:
+                found.set_resolution(resolution)
+                changed.append(found)
+        return changed
+
+    def set_own(self, addresses: frozenset[Address]) -> list[NextHop]:
+        """Take over the addresses of this host; returns the next hops that are ours now, or no more."""
+        differing, self._own = addresses ^ self._own, addresses
+        changed = [self._by_address[each] for each in differing if each in self._by_address]
+        for each in changed:
+            each.set_own(each.address in addresses)
+        return changed
 
 
 class Path:
     """One path as a peer advertised it, and what the import policy made of it.
 
     Attributes:
+        entry: its prefix.
         peer: who advertised it.
         received: the route as it came.
         number: the Path Identifier that we give it toward others: it stays as long as the path does.
@@ -63,9 +122,10 @@ class Path:
         next_hop: where `admitted` leads.
     """
 
-    __slots__ = ("admitted", "next_hop", "number", "peer", "received", "refusal", "source")
+    __slots__ = ("admitted", "entry", "next_hop", "number", "peer", "received", "refusal", "source")
 
-    def __init__(self, peer: str, received: Route, number: int) -> None:
+    def __init__(self, entry: "Entry", peer: str, received: Route, number: int) -> None:
+        self.entry = entry
         self.peer = peer
         self.received = received
         self.number = number
@@ -74,14 +134,31 @@ class Path:
         self.refusal: Rule | None = None
         self.next_hop: NextHop | None = None
 
-    def judge(self, source: Source) -> None:
-        """Let the import policy of the peer decide."""
-        verdict = source.admit(self.received)
+    def judged(self, source: Source, verdict: Route | Rule, next_hops: NextHops) -> None:
+        """Take over what the import policy of the peer says."""
         self.source = source
         if isinstance(verdict, Rule):
             self.admitted, self.refusal = None, verdict
+            self.follow(None)
         else:
             self.admitted, self.refusal = verdict, None
+            self.follow(next_hops.of(verdict.next_hop))
+
+    def follow(self, next_hop: NextHop | None) -> None:
+        """Lead over this next hop; None is nowhere."""
+        before = self.next_hop
+        if before is next_hop:
+            return
+        if before is not None:
+            before.paths.discard(self)
+        if next_hop is not None:
+            next_hop.paths.add(self)
+        self.next_hop = next_hop
+
+    def leave(self) -> None:
+        """The path is gone; what it was stays as it is for whoever still holds it."""
+        if self.next_hop is not None:
+            self.next_hop.paths.discard(self)
 
 
 class Entry:
@@ -93,7 +170,6 @@ class Entry:
         refusal: why the prefix itself is not learned; None when it may be.
         is_judged: whether `refusal` was ever found.
         is_queued: whether it waits to be decided.
-        next_hops: whose `entries` it is in.
         order: the eligible paths, the best first.
         forward: where packets shall go, as the kernel hears it next; None is nowhere.
         forwarded: the same as it was last taken.
@@ -108,7 +184,6 @@ class Entry:
         "hearing",
         "is_judged",
         "is_queued",
-        "next_hops",
         "order",
         "paths",
         "prefix",
@@ -121,7 +196,6 @@ class Entry:
         self.refusal: Rule | None = None
         self.is_judged = False
         self.is_queued = False
-        self.next_hops: tuple[NextHop, ...] = ()
         self.order: tuple[Path, ...] = ()
         self.forward: tuple[Address, ...] | None = None
         self.forwarded: tuple[Address, ...] | None = None
@@ -143,6 +217,11 @@ class Entry:
         """Whether no peer is to hear of it."""
         return not self.hearing.shares
 
+    @property
+    def waits(self) -> bool:
+        """Whether nobody knows yet how the next hop of some path is reached."""
+        return any(path.next_hop is not None and path.next_hop.is_unknown for path in self.paths)
+
     def find(self, peer: str, path_id: int) -> Path | None:
         """The path that a peer advertises under a Path Identifier."""
         for each in self.paths:
@@ -150,25 +229,31 @@ class Entry:
                 return each
         return None
 
-    def put(self, peer: str, route: Route) -> bool:
-        """Take in a route, in place of what the peer advertised under its Path Identifier; False if equal."""
+    def put(self, peer: str, route: Route) -> tuple[Path, Path | None] | None:
+        """Take in a route, in place of what the peer advertised under its Path Identifier.
+
+        Returns:
+            The path and the one whose place it takes; None when nothing changes.
+        """
+        if not self.paths:
+            # One path to a prefix is the most frequent case.
+            path = Path(self, peer, route, OWN_PATH_ID + 1)
+            self.paths = (path,)
+            return path, None
         before = self.find(peer, route.path_id)
         if before is None:
-            self.paths = (*self.paths, Path(peer, route, self._free_number()))
+            path = Path(self, peer, route, self._free_number())
+            self.paths = (*self.paths, path)
         elif before.received == route:
-            return False
+            return None
         else:
-            path = Path(peer, route, before.number)
+            path = Path(self, peer, route, before.number)
             self.paths = tuple(path if each is before else each for each in self.paths)
-        return True
+        return path, before
 
     def drop(self, path: Path) -> None:
         """Forget a path."""
         self.paths = tuple(each for each in self.paths if each is not path)
-
-    def has_path_of(self, peer: str) -> bool:
-        """Whether any path is the peer's."""
-        return any(each.peer == peer for each in self.paths)
 
     def _free_number(self) -> int:
         used = {each.number for each in self.paths}

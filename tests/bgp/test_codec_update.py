@@ -3,6 +3,7 @@
 import struct
 from dataclasses import replace
 from functools import partial
+from ipaddress import IPv4Network
 
 import pytest
 from hypothesis import given
@@ -128,4 +129,43 @@ def test_attributes_are_packed_once_for_all_peers_that_hear_the_same() -> None:
 
     assert pack_attributes(context, PathAttributes(med=1), None) is pack_attributes(
         AttributeContext(local_asn=65000, ibgp=False, four_octet_as=True), PathAttributes(med=1), None
+    )
+
+
+fields = st.lists(st.tuples(st.integers(0, 0xFFFFFFFF), st.integers(0, 32), st.integers(0, 3)), max_size=6)
+
+
+def packed(prefixes: list[tuple[int, int, int]], *, with_paths: bool) -> bytes:
+    """A field of prefixes (RFC 4271 §4.3, RFC 7911 §3), with bits past the length as they come."""
+    return b"".join(
+        (path_id.to_bytes(4) if with_paths else b"")
+        + bytes((length,))
+        + address.to_bytes(4)[: (length + 7) // 8]
+        for address, length, path_id in prefixes
+    )
+
+
+def paths_of(prefixes: list[tuple[int, int, int]], *, with_paths: bool) -> list[PrefixPath]:
+    return [
+        PrefixPath(IPv4Network((address, length), strict=False), path_id if with_paths else 0)
+        for address, length, path_id in prefixes
+    ]
+
+
+@given(withdrawn=fields, announced=fields, with_paths=st.booleans())
+def test_prefixes_are_read_as_the_standard_library_has_them(
+    withdrawn: list[tuple[int, int, int]], announced: list[tuple[int, int, int]], with_paths: bool
+) -> None:
+    ours = peer(add_path_receive=with_paths)
+    theirs = peer(asn=ours.local_asn, local_asn=ours.asn, add_path_send=with_paths)
+    reader = UpdateDecoder(ours, pack_open(theirs, restarting=False, forwarding_preserved=True)[19:])
+    attributes = ORIGIN + AS_PATH + NEXT_HOP
+    gone = packed(withdrawn, with_paths=with_paths)
+    body = struct.pack("!H", len(gone)) + gone + struct.pack("!H", len(attributes)) + attributes
+
+    received = reader.unpack_update(body + packed(announced, with_paths=with_paths))
+
+    assert list(received.withdrawn) == paths_of(withdrawn, with_paths=with_paths)
+    assert [PrefixPath(each.prefix, each.path_id) for each in received.advertised] == paths_of(
+        announced, with_paths=with_paths
     )

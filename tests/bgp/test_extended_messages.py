@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from speaker.bgp import SessionEventKind
 from speaker.bgp.codec_update import AttributeContext, pack_attributes
+from speaker.bgp.long_updates import PREFIXES_EACH
 from speaker.bgp.messages import (
     HEADER,
     KEEPALIVE,
@@ -113,6 +115,16 @@ async def test_the_longest_update_is_taken_when_we_offered_it(theirs: bool) -> N
         await until(lambda: len(met.received) > 13_000)
 
         assert met.speaker.state() is SessionState.ESTABLISHED
+
+
+async def test_a_long_update_is_taken_in_piece_by_piece() -> None:
+    """The event loop turns in between."""
+    async with meeting({}, {}, received_limit=100_000) as met:
+        await met.router.send(update_of(MAX_EXTENDED_MESSAGE))
+        await until(lambda: len(met.received) > 13_000)
+
+        taken = met.speaker.kinds(SessionEventKind.UPDATE_RECEIVED)
+        assert max(len(event.advertised) for event in taken) == PREFIXES_EACH
 
 
 async def test_a_long_update_is_a_bad_length_when_we_did_not_offer_it() -> None:

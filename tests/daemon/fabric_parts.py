@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
 from speaker.bgp import SessionEvent, SessionEventKind
-from speaker.clock import SystemClock
+from speaker.clock import Clock, SystemClock
 from speaker.daemon.fabric import Fabric
 from speaker.daemon.learning import Learning
 from speaker.kernel import FibStatus
@@ -66,7 +66,7 @@ class Table:
 class Parts:
     """A `Learning` and a `Fabric` on top of it, for node1."""
 
-    def __init__(self, *, installs: bool = True, table: int = 254) -> None:
+    def __init__(self, *, installs: bool = True, table: int = 254, clock: Clock | None = None) -> None:
         self.told: dict[str, dict[Prefix, Paths | None]] = {}
         self.changes = 0
         self.table = Table(on_resolved=lambda _: None)
@@ -76,7 +76,7 @@ class Parts:
             table=table,
             metric=50,
             on_change=self._changed,
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             make_fib=self._make_table,
         )
         self.fabric = Fabric(

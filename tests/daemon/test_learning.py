@@ -1,7 +1,10 @@
 """From received routes to the kernel's table and to other peers, and when all is told."""
 
+import gc
 from ipaddress import IPv4Address, ip_network
 
+from speaker.clock import Clock
+from speaker.daemon.learning import SLICE_SECONDS, SPARED_AT_ONCE
 from speaker.model.fabric import BgpFilter, FilterAction, FilterRule
 from speaker.model.peer import Peer
 from speaker.model.route import Route
@@ -34,9 +37,9 @@ def member(number: int, **fields: object) -> Peer:
     return Peer(**(values | fields))  # type: ignore[arg-type]
 
 
-def parts(*peers: Peer, installs: bool = True) -> Parts:
+def parts(*peers: Peer, installs: bool = True, clock: Clock | None = None) -> Parts:
     """Node1 with established sessions; whatever is a Pod's may be learned."""
-    made = Parts(installs=installs)
+    made = Parts(installs=installs, clock=clock)
     made.host(peers, {peer.name: facts_of(peer) for peer in peers})
     made.learning.set_policy(ImportPolicy(ranges=(PODS,), own=(OWN,)))
     for peer in peers:
@@ -56,6 +59,43 @@ async def test_what_a_peer_teaches_is_wanted_in_the_kernel() -> None:
     assert made.table.routes == {ip_network("10.244.2.0/24"): (IPv4Address("10.0.0.2"),)}
     assert made.learning.reaches(ip_network("10.244.2.0/25"))
     assert not made.learning.reaches(ip_network("10.244.3.0/24"))
+
+
+class HurriedClock:
+    """A clock by which a slice is over after one step."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        self._now += 0.6 * SLICE_SECONDS
+        return self._now
+
+    def time(self) -> float:
+        return self._now
+
+
+async def test_a_next_hop_is_looked_up_while_other_routes_are_still_decided() -> None:
+    """So that the routes of a full table are decided once, and not a second time after the answer."""
+    made = parts(member(2), clock=HurriedClock())
+    made.teach("node2", *(learned(f"10.244.2.{number}/32", "10.0.0.2") for number in range(10)))
+
+    await made.learning.settle()
+
+    assert len(made.table.routes) == 10
+
+
+async def test_a_large_table_is_no_work_for_the_garbage_collector() -> None:
+    made = parts(member(2))
+    hosts = (str(IPv4Address("10.244.64.0") + number) for number in range(SPARED_AT_ONCE))
+    made.teach("node2", *(learned(each, "10.0.0.2") for each in hosts))
+    before = gc.get_freeze_count()
+    try:
+        await made.learning.settle()
+
+        assert gc.get_freeze_count() >= before + SPARED_AT_ONCE
+    finally:
+        gc.unfreeze()
 
 
 async def test_the_kernel_is_left_alone_where_nothing_is_installed() -> None:

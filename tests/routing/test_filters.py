@@ -170,6 +170,19 @@ def test_operations() -> None:
     )
 
 
+def test_routes_that_shared_their_attributes_share_what_operations_make_of_them() -> None:
+    """A full table has them once, not once for each prefix."""
+    rules = [importing(accept(operations=FilterOperations(set_med=1, add_communities=(7,))))]
+    one = learned("10.1.0.0/24", communities=(5,))
+    other = replace(one, prefix=prefix("10.2.0.0/24"), path_id=3)
+
+    first, second = (import_route(rules, each, EBGP) for each in (one, other))
+
+    assert first is not None
+    assert second == replace(first, prefix=other.prefix, path_id=3)
+    assert second.attributes is first.attributes
+
+
 def test_a_med_that_is_set_to_what_was_received_is_ours() -> None:
     """Else it would be left out toward another AS, as a received one is."""
     received = learned(med=7)

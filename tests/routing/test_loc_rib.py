@@ -331,6 +331,22 @@ def test_changes_are_taken_in_portions() -> None:
     assert not loc_rib.has_changes
 
 
+def test_what_holds_a_prefix_is_found_once_it_was_taken() -> None:
+    loc_rib = rib(view(1))
+    hear(loc_rib, 1, learned("10.2.0.0/16"), learned("10.3.4.0/24"), learned("fd00:1::/64"))
+    texts = ("10.2.0.0/16", "10.2.9.0/24", "10.3.0.0/16", "fd00:1::7/128", "fd00:2::/64")
+
+    def reached() -> list[str]:
+        return [text for text in texts if loc_rib.reaches(prefix(text))]
+
+    assert reached() == []
+    forwarding(loc_rib)
+    assert reached() == ["10.2.0.0/16", "10.2.9.0/24", "fd00:1::7/128"]
+    lose(loc_rib, 1, "10.2.0.0/16", "fd00:1::/64")
+    forwarding(loc_rib)
+    assert reached() == []
+
+
 def test_what_would_be_lost_without_some_peers() -> None:
     loc_rib = rib(view(1), view(2), view(3))
     hear(loc_rib, 1, learned(), learned("10.2.0.0/24"), learned("172.16.0.0/24"))
