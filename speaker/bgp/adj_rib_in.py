@@ -112,7 +112,7 @@ class AdjRibIn:
         for key in self._stale[family]:
             route = routes[key]
             communities = tuple(sorted({*route.attributes.communities, LLGR_STALE}))
-            routes[key] = replace(route, attributes=replace(route.attributes, communities=communities))
+            routes[key] = route._replace(attributes=replace(route.attributes, communities=communities))
             kept.append(routes[key])
         return tuple(kept), gone
 

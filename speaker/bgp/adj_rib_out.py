@@ -20,7 +20,7 @@ whatever would change that on the way first makes the rest of the walk wait like
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
 
@@ -307,7 +307,7 @@ class AdjRibOut:
             return None
         first = carried[0]
         if family_of(first.prefix) not in self._add_path:
-            return replace(first, path_id=0) if first.path_id else first
+            return first._replace(path_id=0) if first.path_id else first
         return first if isinstance(paths, Route) else carried
 
     def _passed(self, taken: int) -> list[_Mark]:

@@ -367,7 +367,7 @@ def _path_shutting_down(route: Route) -> Route:
         communities=tuple(sorted({*route.attributes.communities, GRACEFUL_SHUTDOWN})),
         local_preference=0,
     )
-    return replace(route, attributes=attributes)
+    return route._replace(attributes=attributes)
 
 
 async def _wait_flushed(sessions: Sequence[Session]) -> None:

@@ -6,7 +6,6 @@ Knows the words; decides nothing, and knows no cluster.
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from speaker.bfd import BfdStatus
 from speaker.bgp import SessionEvent, SessionEventKind
@@ -117,7 +116,7 @@ def route_answers(peer: str, desired: Mapping[Prefix, Paths], sent: Mapping[Pref
         paths, there = each_path(desired[prefix]), each_path(sent.get(prefix))
         for number, route in enumerate(paths):
             # A session without ADD-PATH carries the first alone, and without its Path Identifier.
-            taken = route in there or (not number and replace(route, path_id=0) in there)
+            taken = route in there or (not number and route._replace(path_id=0) in there)
             yield {
                 "peer": peer,
                 "prefix": str(prefix),

@@ -89,9 +89,10 @@ class PathAttributes:
 NO_ATTRIBUTES = PathAttributes()
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """One path to one prefix, complete as it is to be sent to one peer.
+
+    A tuple, since full tables have one for each path: it is made and compared in half the time.
 
     Attributes:
         prefix: the destination (NLRI).

@@ -83,7 +83,7 @@ def with_advertisements(route: Route, advertisements: Iterable[PrefixAdvertiseme
     for each in advertisements:
         if is_inside(route.prefix, each.cidr):
             attributes = _with_communities(attributes, each.attributes)
-    return route if attributes is route.attributes else replace(route, attributes=attributes)
+    return route if attributes is route.attributes else route._replace(attributes=attributes)
 
 
 def is_inside(prefix: Prefix, cidr: Prefix) -> bool:

@@ -179,7 +179,7 @@ class Source:
         if isinstance(accepted, Rule):
             return accepted
         if accepted is not route.attributes:
-            route = replace(route, attributes=accepted)
+            route = route._replace(attributes=accepted)
         if not self.filters:
             return route
         return import_route(self.filters, route, Passage(self.is_ibgp)) or Rule.FILTER_REJECTED

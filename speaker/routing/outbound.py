@@ -7,7 +7,7 @@ where it takes several. Knows no cluster and no next hop.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from speaker.model.fabric import BgpFilter, PrefixAdvertisement
@@ -65,7 +65,7 @@ class _Table:
         others = (learned,) if isinstance(learned, Route) else learned
         if not others[0].path_id:
             return own
-        return (replace(own, path_id=OWN_PATH_ID), *others)
+        return (own._replace(path_id=OWN_PATH_ID), *others)
 
 
 class Outbound:

@@ -55,12 +55,12 @@ def route(prefix: str, next_hop: str = "", **attributes: Any) -> Route:
 
 def path(prefix: str, path_id: int, next_hop: str = "", **attributes: Any) -> Route:
     """One of several paths to a prefix."""
-    return replace(route(prefix, next_hop, **attributes), path_id=path_id)
+    return route(prefix, next_hop, **attributes)._replace(path_id=path_id)
 
 
 def as_sent(received: Route) -> Route:
     """A received route without what it has gathered on its way."""
-    return replace(received, attributes=replace(received.attributes, learned=None))
+    return received._replace(attributes=replace(received.attributes, learned=None))
 
 
 def routes(*prefixes: str, **attributes: Any) -> dict[Prefix, Route]:

@@ -88,7 +88,7 @@ async def test_bird_has_what_frr_had(rack: Rack) -> None:
     )
 
     speaker.peers.update(
-        "tor2", {route.prefix: replace(route, attributes=replace(route.attributes, learned=reflected))}
+        "tor2", {route.prefix: route._replace(attributes=replace(route.attributes, learned=reflected))}
     )
 
     await until_told(bird)

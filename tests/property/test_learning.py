@@ -52,7 +52,7 @@ def test_a_path_that_is_not_the_best_leaves_the_best_as_it_is(
 ) -> None:
     """Except where it kept others of its neighbouring AS out by its MED: so no MED here."""
     without_med = [
-        replace(path, route=replace(path.route, attributes=replace(path.route.attributes, med=None)))
+        replace(path, route=path.route._replace(attributes=replace(path.route.attributes, med=None)))
         for path in paths
     ]
     best = without_med[decide(without_med).order[0]]
@@ -151,7 +151,7 @@ def without_identifiers(heard: Mapping[str, Mapping[Prefix, Paths]]) -> object:
     """What peers hear; which Path Identifier a path got depends on what was there before it."""
     return {
         name: {
-            prefix: [replace(path, path_id=0) for path in each_path(paths)] for prefix, paths in of.items()
+            prefix: [path._replace(path_id=0) for path in each_path(paths)] for prefix, paths in of.items()
         }
         for name, of in heard.items()
     }

@@ -174,12 +174,12 @@ def test_routes_that_shared_their_attributes_share_what_operations_make_of_them(
     """A full table has them once, not once for each prefix."""
     rules = [importing(accept(operations=FilterOperations(set_med=1, add_communities=(7,))))]
     one = learned("10.1.0.0/24", communities=(5,))
-    other = replace(one, prefix=prefix("10.2.0.0/24"), path_id=3)
+    other = one._replace(prefix=prefix("10.2.0.0/24"), path_id=3)
 
     first, second = (import_route(rules, each, EBGP) for each in (one, other))
 
     assert first is not None
-    assert second == replace(first, prefix=other.prefix, path_id=3)
+    assert second == first._replace(prefix=other.prefix, path_id=3)
     assert second.attributes is first.attributes
 
 
@@ -189,7 +189,7 @@ def test_a_med_that_is_set_to_what_was_received_is_ours() -> None:
     attributes = replace(received.attributes, learned=Learned(med=7))
     filters = [exporting(accept(operations=FilterOperations(set_med=7)))]
 
-    found = export_route(filters, replace(received, attributes=attributes), EBGP).route
+    found = export_route(filters, received._replace(attributes=attributes), EBGP).route
 
     assert found is not None
     assert found.attributes.med == 7
