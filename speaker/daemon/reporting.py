@@ -83,9 +83,14 @@ class Reporter:
 
     # -- routes and outcomes ---------------------------------------------------------------------------
 
+    @property
+    def tells_routes(self) -> bool:
+        """Whether it says what is advertised and withdrawn, and so wants to know who asked."""
+        return _log.isEnabledFor(logging.INFO)
+
     def outcomes_changed(self, outcomes: Iterable[OutcomeChange]) -> None:
         """Say what is excluded, and remember for the routes that follow who asked and why."""
-        tells_routes = _log.isEnabledFor(logging.INFO)
+        tells_routes = self.tells_routes
         for outcome in outcomes:
             if tells_routes:
                 self._remember(outcome)
@@ -108,7 +113,7 @@ class Reporter:
         for peer, routes in changes.items():
             withdrawn = sum(route is None for route in routes.values())
             self._metrics.count_changes(peer, advertised=len(routes) - withdrawn, withdrawn=withdrawn)
-            if not _log.isEnabledFor(logging.INFO):
+            if not self.tells_routes:
                 continue
             for prefix, route in routes.items():
                 self._later(partial(_say_route, peer, prefix, route, self._causes.get(prefix)))

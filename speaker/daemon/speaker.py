@@ -9,7 +9,6 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from itertools import count
 from typing import Any
 
 from speaker.bgp import PeerSet, SessionEvent, SessionEventKind
@@ -38,9 +37,6 @@ from speaker.settings import Settings
 
 SLICE_SECONDS = 0.005
 """How long a recomputation may go on before the event loop turns: KEEPALIVEs must not wait."""
-
-STEPS_A_LOOK = 8
-"""How many steps of a recomputation come for each look at the clock, which costs a tenth of a step."""
 
 LOOK_SECONDS = 1.0
 """The pause between two looks at the file with the password."""
@@ -212,11 +208,12 @@ class Speaker:
         waiting, self._waiting = self._waiting, set()
         if self._host_is_stale:
             self._host_is_now()
-        while self._has_work:
-            await self._recompute()
-            await self._hand_over()
-            if self._member is not None:
-                await self._member.settle()
+        with self._relief.paused():
+            while self._has_work:
+                await self._recompute()
+                await self._hand_over()
+                if self._member is not None:
+                    await self._member.settle()
         self._reporter.settled()
         # One that was established anew meanwhile waits for the next turn.
         for peer in waiting - self._waiting:
@@ -253,14 +250,16 @@ class Speaker:
     def _time_slice(self) -> Callable[[], bool]:
         """Says whether a slice that begins now may go on."""
         until = self._clock.monotonic() + SLICE_SECONDS
-        steps = count()
-        return lambda: next(steps) % STEPS_A_LOOK != 0 or self._clock.monotonic() < until
+        return lambda: self._clock.monotonic() < until
 
     async def _hand_over(self) -> None:
         """Give each session what has changed for it, and say so."""
         reconciler = self._reconciler
         while reconciler.has_explanations:
-            self._reporter.outcomes_changed(reconciler.take_explanations(CHANGES_PER_SLICE))
+            told = reconciler.take_explanations(
+                CHANGES_PER_SLICE, reports_only=not self._reporter.tells_routes
+            )
+            self._reporter.outcomes_changed(told)
             await asyncio.sleep(0)
         while reconciler.has_changes and reconciler.is_complete:
             changes = reconciler.take_changes(CHANGES_PER_SLICE)

@@ -74,14 +74,15 @@ class Guard:
     def __init__(self, allowed: Iterable[Prefix], peer_addresses: Iterable[Address] = ()) -> None:
         self._allowed = _ranges((prefix, str(prefix)) for prefix in allowed)
         self._limited = any(self._allowed.values())
+        self._harmless4 = frozenset() if self._limited else _HARMLESS4
         self.peer_hosts = frozenset(host_prefix(address) for address in peer_addresses)
 
     def refuse(self, prefix: Prefix) -> Refusal | None:
         """Why `prefix` is never advertised, or None."""
         first = int(prefix.network_address)
-        if not self._limited and prefix.version == 4 and first >> 24 in _HARMLESS4 and prefix.prefixlen >= 8:
+        if first >> 24 in self._harmless4 and prefix.version == 4 and prefix.prefixlen >= 8:
             # Nearly every prefix there is: all of its addresses have the same first octet.
-            return self._peer_host(prefix)
+            return self._peer_host(prefix) if prefix in self.peer_hosts else None
         last = first if prefix.prefixlen == prefix.max_prefixlen else _range(prefix).last
         allowed = any(each.first <= first and last <= each.last for each in self._allowed[prefix.version])
         return self._reserved(prefix, first, last, allowed=allowed) or (

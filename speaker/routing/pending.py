@@ -29,7 +29,7 @@ class Pending:
         """What the peers hear of `prefix` went from `before` to `after`."""
         taken = self._reaching.pop(prefix, None)
         if taken is None:
-            taken = self._leaving.pop(prefix, before)
+            taken = self._leaving.pop(prefix, before) if self._leaving else before
         if taken == after:
             return
         news = not taken or any(taken.get(peer) != hearing for peer, hearing in after.items())
@@ -51,9 +51,10 @@ class Pending:
         taken = _first(self._reaching, limit)
         for prefix, before in taken:
             after = current(prefix)
-            still = {peer: hearing for peer, hearing in before.items() if peer not in after}
-            if still:
-                after = self._leaving[prefix] = {**still, **after}
+            if before:
+                still = {peer: hearing for peer, hearing in before.items() if peer not in after}
+                if still:
+                    after = self._leaving[prefix] = {**still, **after}
             yield prefix, before, after
         if complete and not self._reaching:
             left = None if limit is None else limit - len(taken)

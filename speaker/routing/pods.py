@@ -10,7 +10,7 @@ Each network has its own Subnet and so its own policy. Under a Cluster Subnet th
 traffic; the Pod's host routes follow the Subnet only with `--announce-subnet-pods`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from annotations.parse import PodNetwork
 from annotations.values import PublishPolicy
@@ -19,44 +19,53 @@ from speaker.model.policy import PublicationPolicy
 from speaker.model.prefix import Address, Prefix, host_prefix
 from speaker.model.publication import Exclusion, ExclusionReason, Publication
 from speaker.routing.outcome import Outcome
-from speaker.routing.request import Asked, Request, node_owned, note, read_request
+from speaker.routing.request import SILENT, Asked, Request, node_owned, note, read_request
 from speaker.routing.state import Store
 from speaker.routing.vpc import DEFAULT_VPCS, in_foreign_vpc
+
+# Looking a member of an enumeration up takes as long as the rest of a comparison.
+_CLUSTER, _LOCAL, _SUBNET = PublishPolicy.CLUSTER, PublishPolicy.LOCAL, Kind.SUBNET
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 
 
-def select_pod(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Outcome | None:
-    """What the Pod asks for and what this node makes of it; None when nobody asks for it."""
-    pod = store.pods.get(ref)
-    if pod is None:
-        return None
-    own = read_request(pod.meta, policy)
-    address = _lone_address(pod, store)
-    if address is None or own.notes:
-        return decide_at_length(pod, own, store, policy)
-    asked = _asked(pod, pod.networks[0].subnet if pod.networks else "", own, store, policy)
-    if asked is None:
-        return None
-    prefix = host_prefix(address)
-    refusal = _locality(pod, asked, policy)
-    if refusal is not None:
-        return Outcome((), (_exclusion(pod, prefix, refusal),))
-    return Outcome((_publication(pod, prefix, asked),))
+def select_pods(
+    refs: Iterable[ObjectRef], store: Store, policy: PublicationPolicy
+) -> Iterator[Outcome | None]:
+    """What each Pod asks for and what this node makes of it; None when nobody asks for it.
+
+    Nearly all Pods have one address, on one network or none, which no rule keeps back. They are decided in
+    this loop: where one annotation publishes fifty thousand Pods, it matters how long each takes, and calls
+    are most of it. All others go to `decide_at_length`, which knows all the rules and the reasons.
+    """
+    pods = store.pods
+    for ref in refs:
+        pod = pods.get(ref)
+        if pod is None:
+            yield None
+            continue
+        own = read_request(pod.meta, policy) if pod.meta.annotations else SILENT
+        address = _lone_address(pod, store)
+        if address is None or own.notes:
+            yield decide_at_length(pod, own, store, policy)
+            continue
+        asked = _asked(pod, pod.networks[0].subnet if pod.networks else "", own, store, policy)
+        if asked is None:
+            yield None
+        elif asked.policy is _LOCAL and pod.node_name != policy.node_name:
+            refusal = ExclusionReason.NOT_ON_THIS_NODE, pod.node_name
+            yield Outcome((), (_exclusion(pod, host_prefix(address), refusal),))
+        else:
+            yield Outcome((_publication(pod, host_prefix(address), asked),))
 
 
 def decide_at_length(pod: PodView, own: Request, store: Store, policy: PublicationPolicy) -> Outcome | None:
-    """What `select_pod` says of a Pod, whatever it is like; `own` is its own request."""
+    """What `select_pods` says of a Pod, whatever it is like; `own` is its own request."""
     return _Selection(pod, store, policy).outcome(own)
 
 
 def _lone_address(pod: PodView, store: Store) -> Address | None:
-    """The address of a Pod with one address, on one network or none, which no rule here keeps back.
-
-    Nearly all Pods are such, and where one annotation publishes fifty thousand of them it matters how
-    long each takes. For all others, and for what is kept back, `decide_at_length` knows the rules and
-    the reasons.
-    """
+    """The address of a Pod with one address, on one network or none, which no rule here keeps back."""
     if len(pod.networks) > 1 or pod.unread or pod.host_network or pod.phase in FINISHED_PHASES:
         return None
     if not pod.networks:
@@ -66,7 +75,7 @@ def _lone_address(pod: PodView, store: Store) -> Address | None:
     if len(addresses) != 1 or addresses[0] not in pod.pod_ips:
         return None
     address = addresses[0]
-    subnet = store.subnet(network.subnet)
+    subnet = store.subnets_by_name.get(network.subnet)
     if subnet is None or subnet.vpc not in DEFAULT_VPCS:
         return None
     for cidr in subnet.cidrs:
@@ -80,20 +89,14 @@ def _asked(
 ) -> Asked | None:
     """What is asked for one network: by the Pod, else its Subnet, else its Namespace."""
     asked = store.inherited(own, subnet_name, pod.meta.ref.namespace)
-    if asked is None or asked.by is not Kind.SUBNET:
+    if asked is None or policy.announce_subnet_pods or asked.by is not _SUBNET:
         return asked
-    covered = asked.policy is PublishPolicy.CLUSTER and not policy.announce_subnet_pods
-    return None if covered else asked
+    # The Subnet's CIDR carries the traffic.
+    return None if asked.policy is _CLUSTER else asked
 
 
 _Refusal = tuple[ExclusionReason, str]
 """Why this node does not publish an address, with the values that explain it."""
-
-
-def _locality(pod: PodView, asked: Asked, policy: PublicationPolicy) -> _Refusal | None:
-    if asked.policy is not PublishPolicy.LOCAL or pod.node_name == policy.node_name:
-        return None
-    return ExclusionReason.NOT_ON_THIS_NODE, pod.node_name
 
 
 def _exclusion(pod: PodView, prefix: Prefix, refusal: _Refusal) -> Exclusion:
@@ -102,7 +105,7 @@ def _exclusion(pod: PodView, prefix: Prefix, refusal: _Refusal) -> Exclusion:
 
 
 def _publication(pod: PodView, prefix: Prefix, asked: Asked) -> Publication:
-    demand = node_owned(asked.demand) if asked.policy is PublishPolicy.LOCAL else asked.demand
+    demand = node_owned(asked.demand) if asked.policy is _LOCAL else asked.demand
     return Publication(prefix, pod.meta.ref, pod.meta.created_at, demand, asked.why)
 
 
@@ -172,11 +175,13 @@ class _Selection:
             refusal = self._address_refusal(address, network)
             if refusal is not None:
                 return refusal
-        return _locality(self._pod, asked, self._policy)
+        if asked.policy is _LOCAL and self._pod.node_name != self._policy.node_name:
+            return ExclusionReason.NOT_ON_THIS_NODE, self._pod.node_name
+        return None
 
     def _address_refusal(self, address: Address, network: PodNetwork) -> _Refusal | None:
         """Why the address is not this Pod's to publish, or None."""
-        subnet = self._store.subnet(network.subnet) if network.subnet else None
+        subnet = self._store.subnets_by_name.get(network.subnet) if network.subnet else None
         if subnet is None:
             missing = network.subnet or f"no annotation {network.provider}.kubernetes.io/logical_switch"
             return ExclusionReason.SUBNET_UNKNOWN, missing

@@ -8,7 +8,7 @@ Whatever the slices and the order of the changes, the end is the same: a functio
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
@@ -18,7 +18,8 @@ from speaker.model.policy import HostView, PublicationPolicy
 from speaker.model.prefix import Prefix
 from speaker.model.publication import Exclusion, ExclusionReason
 from speaker.model.route import AdjRibOut, Route
-from speaker.routing.export import NOWHERE, Exporter, Finding, Hearing, route_of, terms_of
+from speaker.routing.backlog import Backlog
+from speaker.routing.export import NOWHERE, Exporter, Finding, Hearing, terms_of
 from speaker.routing.guard import Guard
 from speaker.routing.outcome import Outcome, OutcomeChange
 from speaker.routing.pending import Hearings, Pending
@@ -28,6 +29,9 @@ from speaker.routing.table import Table
 
 Budget = Callable[[], bool] | int | None
 """How much one call may do: so many steps; or until the function says False (no time left); or all."""
+
+_STEPS_AT_ONCE = 32
+"""A millisecond at most, of what is dear to decide; then the budget is looked at."""
 
 
 class Reconciler:
@@ -47,10 +51,9 @@ class Reconciler:
         # What an object's own decision came to, where its outcome is not that.
         self._selected: dict[ObjectRef, Outcome | None] = {}
         self._counts: Counter[ExclusionReason] = Counter()
-        # Ordered dictionaries: taking the first of a dict whose head was deleted costs its length.
-        self._dirty: OrderedDict[ObjectRef, None] = OrderedDict()
-        self._unsettled: OrderedDict[Prefix, None] = OrderedDict()
-        self._stale: OrderedDict[ObjectRef, None] = OrderedDict()
+        self._dirty: Backlog[ObjectRef] = Backlog()
+        self._unsettled: Backlog[Prefix] = Backlog()
+        self._stale: Backlog[ObjectRef] = Backlog()
         self._pending = Pending()
         self._incarnations: dict[str, int] = {}
         self._untold: OrderedDict[ObjectRef, Outcome | None] = OrderedDict()
@@ -59,7 +62,7 @@ class Reconciler:
     def apply(self, changes: Iterable[Change]) -> None:
         """Take over changes of objects; marks what they can reach, decides nothing yet."""
         for change in changes:
-            self._dirty.update(dict.fromkeys(self._store.apply(change)))
+            self._dirty.add(self._store.apply(change))
             if change.ref == self._store.node_ref:
                 self._refresh_terms()
 
@@ -76,14 +79,13 @@ class Reconciler:
             raise ValueError(msg)
         self._policy = policy
         if policy != before:
-            self._dirty[self._store.node_ref] = None
+            self._dirty.add((self._store.node_ref,))
 
     def set_host(self, host: HostView) -> None:
         """Take over this host's addresses, peers and sessions; marks only what depends on the difference."""
         self._host = host
         guard = self._guard()
-        for prefix in guard.peer_hosts ^ self._table.guard.peer_hosts:
-            self._unsettled[prefix] = None
+        self._unsettled.add(guard.peer_hosts ^ self._table.guard.peer_hosts)
         self._table.guard = guard
         self._refresh_terms()
 
@@ -91,26 +93,32 @@ class Reconciler:
         """Decide what is marked; returns whether all of it is done.
 
         Args:
-            budget: a number of steps (an object or a prefix each), or a function that is asked before
-                each step and ends the slice by returning False; None does everything.
+            budget: a number of steps (an object or a prefix each), or a function that is asked after
+                some dozens of them and ends the slice by returning False; None does everything.
         """
-        steps = 0
+        left = budget if isinstance(budget, int) else None
         while not self.is_complete:
-            if budget is not None and not (steps < budget if isinstance(budget, int) else budget()):
+            if left == 0 or (callable(budget) and not budget()):
                 return False
-            steps += 1
-            if self._dirty:
-                self._select(self._dirty.popitem(last=False)[0])
-            elif self._unsettled:
-                self._settle(self._unsettled.popitem(last=False)[0])
-            else:
-                self._conclude(self._stale.popitem(last=False)[0])
-        self._forget_queues()
+            done = self._step(_STEPS_AT_ONCE if left is None else min(left, _STEPS_AT_ONCE))
+            left = None if left is None else left - done
         return True
 
-    def _forget_queues(self) -> None:
-        """Let go of the memory of queues that were long: a dictionary does not shrink by being emptied."""
-        self._dirty, self._unsettled, self._stale = OrderedDict(), OrderedDict(), OrderedDict()
+    def _step(self, most: int) -> int:
+        """Do so many steps at most, all of one queue; returns how many."""
+        if self._dirty:
+            refs = self._dirty.take(most)
+            self._select(refs)
+            return len(refs)
+        if self._unsettled:
+            prefixes = self._unsettled.take(most)
+            for prefix in prefixes:
+                self._settle(prefix)
+            return len(prefixes)
+        refs = self._stale.take(most)
+        for ref in refs:
+            self._conclude(ref)
+        return len(refs)
 
     @property
     def is_complete(self) -> bool:
@@ -135,14 +143,14 @@ class Reconciler:
         found: dict[str, dict[Prefix, Route | None]] = {peer.name: {} for peer in self._table.exporter.terms}
         # By identity: prefixes by the thousand go from one value to one other.
         known: dict[tuple[int, int], _Difference] = {}
+        last = _NO_DIFFERENCE
         taken = self._pending.take(limit, self._table.hearings, complete=self.is_complete)
         for prefix, before, after in taken:
-            key = (id(before), id(after))
-            difference = known.get(key)
-            if difference is None:
-                difference = known[key] = _Difference.of(before, after)
-            for hearing, names in difference.heard:
-                route = route_of(prefix, hearing)
+            if before is not last.before or after is not last.after:
+                key = (id(before), id(after))
+                last = known.get(key) or known.setdefault(key, _Difference.of(before, after))
+            for hearing, names in last.heard:
+                route = None if hearing is None else Route(prefix, hearing.next_hop, hearing.attributes)
                 for name in names:
                     if name in found:
                         found[name][prefix] = route
@@ -153,11 +161,14 @@ class Reconciler:
         """Whether `take_explanations` would look at something."""
         return bool(self._untold)
 
-    def take_explanations(self, limit: int | None = None) -> list[OutcomeChange]:
+    def take_explanations(
+        self, limit: int | None = None, *, reports_only: bool = False
+    ) -> list[OutcomeChange]:
         """How the outcomes of objects changed since they were last taken, for logs and Events.
 
         Args:
             limit: how many objects to look at, to bound the time; call again while `has_explanations`.
+            reports_only: leave out those that have nothing to report now: nobody logs what is published.
         """
         untold = list(islice(self._untold.items(), limit))
         if len(untold) == len(self._untold):
@@ -165,6 +176,9 @@ class Reconciler:
         else:
             for ref, _ in untold:
                 del self._untold[ref]
+        if reports_only:
+            outcomes = self._outcomes
+            untold = [each for each in untold if (now := outcomes.get(each[0])) and now.has_reports]
         found = (OutcomeChange(ref, before, self._outcomes.get(ref)) for ref, before in untold)
         return [each for each in found if each.before != each.after]
 
@@ -209,13 +223,33 @@ class Reconciler:
             self._table.exporter = self._table.exporter.successor(terms)
             # Mostly a session has come back or gone, and nobody hears anything else by that.
             if not self._table.exporter.took_over_all:
-                self._unsettled.update(dict.fromkeys(self._table.unlike_exporter()))
+                self._unsettled.add(self._table.unlike_exporter())
 
-    def _select(self, ref: ObjectRef) -> None:
-        """Decide one object, and what its prefixes and its own outcome come to by that."""
+    def _select(self, refs: Sequence[ObjectRef]) -> None:
+        """Decide these objects, and what their prefixes and their own outcomes come to by that."""
+        outcomes, selected = self._outcomes, self._selected
+        for ref, after in zip(refs, select(refs, self._store, self._policy), strict=True):
+            is_new = after is not None and ref not in outcomes and ref not in selected
+            if not (is_new and after is not None and self._publish_alone(ref, after)):
+                self._replace(ref, after)
+
+    def _publish_alone(self, ref: ObjectRef, selected: Outcome) -> bool:
+        """The short way of an object that asks for one prefix now, and for none before; if it is open."""
+        publications, exclusions, notes = selected
+        if exclusions or notes or len(publications) != 1:
+            return False
+        hearings = self._table.publish_alone(publications)
+        if hearings is None:
+            return False
+        self._pending.note(publications[0].prefix, NOWHERE.hearings, hearings)
+        self._outcomes[ref] = selected
+        self._untold.setdefault(ref, None)
+        return True
+
+    def _replace(self, ref: ObjectRef, after: Outcome | None) -> None:
+        """What an object comes to by itself is this now, in place of what was."""
         before = self._selected.get(ref, self._outcomes.get(ref))
-        after = select(ref, self._store, self._policy)
-        if before == after or (before is None and after is not None and self._publish_alone(ref, after)):
+        if before == after:
             return
         self._selected[ref] = after
         touched = self._table.claim(
@@ -225,29 +259,15 @@ class Reconciler:
             self._settle(prefix, ref)
         self._conclude(ref)
 
-    def _publish_alone(self, ref: ObjectRef, selected: Outcome) -> bool:
-        """The short way of an object that asks for one prefix now, and for none before; if it is open."""
-        if len(selected.publications) != 1 or selected.has_reports or ref in self._outcomes:
-            return False
-        verdict = self._table.publish_alone(selected.publications)
-        if verdict is None:
-            return False
-        self._pending.note(selected.publications[0].prefix, NOWHERE.hearings, verdict.distribution.hearings)
-        self._outcomes[ref] = selected
-        self._selected.pop(ref, None)
-        self._untold.setdefault(ref, None)
-        return True
-
     def _settle(self, prefix: Prefix, concluded: ObjectRef | None = None) -> None:
         """Decide one prefix; marks the objects whose outcome may differ by it, save one that is concluded."""
         before, after, moved = self._table.settle(prefix)
         if moved:
-            self._unsettled.update(dict.fromkeys(moved))
+            self._unsettled.add(moved)
         # Fates stand in the order of the claims: of several, one may have another although all look alike.
         if before.fates != after.fates or len(after.fates) > 1:
-            for claim in self._table.claims(prefix):
-                if claim.source != concluded:
-                    self._stale[claim.source] = None
+            claims = self._table.claims(prefix)
+            self._stale.add(claim.source for claim in claims if claim.source != concluded)
         if before.distribution is not after.distribution:
             self._pending.note(prefix, before.distribution.hearings, after.distribution.hearings)
 
@@ -333,6 +353,9 @@ class _Difference(NamedTuple):
             if before.get(name) != hearing:
                 names.setdefault(hearing, []).append(name)
         return cls(before, after, tuple((hearing, tuple(alike)) for hearing, alike in names.items()))
+
+
+_NO_DIFFERENCE = _Difference({}, {}, ())
 
 
 def _exclusion(ref: ObjectRef, prefix: Prefix, finding: Finding) -> Exclusion:

@@ -4,7 +4,9 @@ The rules for Pods and Services stand in `pods` and `services`. What a Subnet un
 concerns its Pods alone: its CIDR is no part of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
 
 from annotations.values import PublishPolicy
 from speaker.model.objects import Kind, ObjectRef, SubnetView
@@ -12,19 +14,28 @@ from speaker.model.policy import PodCidrSource, PublicationPolicy
 from speaker.model.prefix import Prefix
 from speaker.model.publication import Exclusion, ExclusionReason, Publication
 from speaker.routing.outcome import Outcome
-from speaker.routing.pods import select_pod
+from speaker.routing.pods import select_pods
 from speaker.routing.request import demand_of, inherit, node_owned, read_request
 from speaker.routing.services import select_service
 from speaker.routing.state import Store
 from speaker.routing.vpc import in_foreign_vpc
 
 
-def select(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> Outcome | None:
-    """What becomes of `ref` on this node as far as it alone decides; None when it does not ask."""
-    outcome = _BY_KIND[ref.kind](ref, store, policy)
-    if outcome is None or store.gate.closed is None:
-        return outcome
-    return _shut(outcome, store.gate.closed)
+def select(refs: Iterable[ObjectRef], store: Store, policy: PublicationPolicy) -> Iterator[Outcome | None]:
+    """What becomes of each on this node as far as it alone decides; None when it does not ask."""
+    closed = store.gate.closed
+    for kind, alike in groupby(refs, key=attrgetter("kind")):
+        outcomes = _each(kind, alike, store, policy)
+        yield from outcomes if closed is None else (each and _shut(each, closed) for each in outcomes)
+
+
+def _each(
+    kind: Kind, refs: Iterable[ObjectRef], store: Store, policy: PublicationPolicy
+) -> Iterator[Outcome | None]:
+    if kind is Kind.POD:
+        return select_pods(refs, store, policy)
+    select_one = _BY_KIND[kind]
+    return (select_one(ref, store, policy) for ref in refs)
 
 
 def _shut(outcome: Outcome, reason: ExclusionReason) -> Outcome:
@@ -153,7 +164,6 @@ def _select_nothing(ref: ObjectRef, store: Store, policy: PublicationPolicy) -> 
 
 
 _BY_KIND: dict[Kind, Callable[[ObjectRef, Store, PublicationPolicy], Outcome | None]] = {
-    Kind.POD: select_pod,
     Kind.SERVICE: select_service,
     Kind.NAMESPACE: select_namespace,
     Kind.SUBNET: select_subnet,

@@ -101,7 +101,7 @@ class Store:
         self.node_ref = ObjectRef(Kind.NODE, "", policy.node_name)
         self.gate: NodeGate = OPEN_GATE
         self._slices: dict[ObjectRef, _Slice] = {}
-        self._subnets_by_name: dict[str, SubnetView] = {}
+        self.subnets_by_name: dict[str, SubnetView] = {}
         self._parents: dict[ObjectRef, Request] = {}
         self._inherited: dict[tuple[PublishRequest | None, str, str], Asked | None] = {}
         self._pods_by_subnet: Index[str] = Index()
@@ -131,10 +131,6 @@ class Store:
     def publishable(self) -> Iterator[ObjectRef]:
         """Every object that could have an outcome."""
         return chain((self.node_ref,), self.namespaces, self.subnets, self.services, self.pods)
-
-    def subnet(self, name: str) -> SubnetView | None:
-        """The Subnet of that name."""
-        return self._subnets_by_name.get(name)
 
     def parent_request(self, kind: Kind, name: str) -> Request:
         """What the Subnet or Namespace of that name asks; nothing when it is not there."""
@@ -228,9 +224,9 @@ class Store:
         if before == after:
             return ()
         if after is None:
-            del self._subnets_by_name[ref.name]
+            del self.subnets_by_name[ref.name]
         else:
-            self._subnets_by_name[ref.name] = after
+            self.subnets_by_name[ref.name] = after
         asked_before = self._parents.get(ref)
         self._remember(ref, after)
         reached: list[Reached] = [(ref,)]

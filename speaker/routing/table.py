@@ -31,6 +31,7 @@ class _Alone(NamedTuple):
 
     demand: Demand
     verdict: Verdict
+    is_plain: bool
 
 
 _MOST_ALONE = 1000
@@ -157,22 +158,25 @@ class Table:
                 self._claims[each.prefix] = after if len(after) == 1 else (each,)
         return gone + [each.prefix for each in new]
 
-    def publish_alone(self, publications: tuple[Publication, ...]) -> Verdict | None:
+    def publish_alone(self, publications: tuple[Publication, ...]) -> Mapping[str, Hearing] | None:
         """Claim and settle the only prefix of an object, as `claim` and `settle` would, in one step.
 
         Only where nothing else has a say: nobody else asks for the prefix, there are no limits, and it is
         heard as it is asked. Otherwise does nothing and returns None.
+
+        Returns:
+            What the peers hear.
         """
         publication = publications[0]
         prefix = publication.prefix
         if prefix in self._claims or self._has_limits or self.guard.refuse(prefix) is not None:
             return None
-        verdict = self._distributed_alone(prefix, publication.demand)
-        if not verdict.fates[0].is_plain:
+        alone = self._distributed_alone(prefix, publication.demand)
+        if not alone.is_plain:
             return None
         self._claims[prefix] = publications
-        self._verdicts[prefix] = verdict
-        return verdict
+        self._verdicts[prefix] = alone.verdict
+        return alone.verdict.distribution.hearings
 
     def _claims_of_others(self, prefix: Prefix, ref: ObjectRef) -> tuple[Publication, ...]:
         claims = self._claims.get(prefix)
@@ -213,7 +217,7 @@ class Table:
         self, prefix: Prefix, claims: tuple[Publication, ...], admitted: tuple[Publication, ...]
     ) -> Verdict:
         if len(claims) == len(admitted) == 1:
-            return self._distributed_alone(prefix, claims[0].demand)
+            return self._distributed_alone(prefix, claims[0].demand).verdict
         demands = tuple(dict.fromkeys(each.demand for each in admitted))
         if not demands:
             return Verdict((_NAMESPACE_LIMIT,) * len(claims), NOWHERE)
@@ -226,8 +230,8 @@ class Table:
         )
         return Verdict(fates, distribution)
 
-    def _distributed_alone(self, prefix: Prefix, demand: Demand) -> Verdict:
-        """The verdict about a prefix that one object asks for: prefixes by the thousand share it.
+    def _distributed_alone(self, prefix: Prefix, demand: Demand) -> _Alone:
+        """What becomes of a prefix that one object asks for: prefixes by the thousand share it.
 
         Looked up by identity, since hashing a demand costs more than all the rest of settling.
         """
@@ -238,8 +242,9 @@ class Table:
                 self._alone.clear()
             distribution = self._exporter.distribute(family_of(prefix), (demand,))
             # With the demand: identities hold as long as their objects live.
-            alone = self._alone[key] = _Alone(demand, Verdict(distribution.fates, distribution))
-        return alone.verdict
+            verdict = Verdict(distribution.fates, distribution)
+            alone = self._alone[key] = _Alone(demand, verdict, distribution.fates[0].is_plain)
+        return alone
 
     def _limited(self, prefix: Prefix, claim: Publication) -> Fate:
         return _TOTAL_LIMIT if self._admits(prefix, claim) else _NAMESPACE_LIMIT

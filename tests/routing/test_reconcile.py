@@ -210,10 +210,12 @@ def test_a_slice_of_work_reports_that_more_is_left() -> None:
 
 def test_a_slice_ends_when_the_budget_says_so() -> None:
     reconciler = Reconciler(policy(), host(TOR))
-    reconciler.apply(changes(pod(bgp="true"), pod("other", ["10.16.0.3"], bgp="true")))
+    """It is asked after some dozens of steps."""
+    reconciler.apply(changes(*(pod(f"web-{number}", bgp="true") for number in range(100))))
     answers = iter([True, False])
 
     assert not reconciler.recompute(lambda: next(answers))
+    assert 0 < len(reconciler.outcomes()) < 100
 
 
 def test_nothing_to_do_is_done() -> None:
