@@ -1,7 +1,6 @@
 """UPDATE messages through exabgp's codec: path attributes out, whole messages in.
 
-Prefixes outside of MP_REACH_NLRI and MP_UNREACH_NLRI are read by hand, since most of them stand there and
-one codec object for each costs more than all the rest. Writing them is `packing`'s.
+Prefixes are read by hand (`codec_nlri`), and written so (`packing`).
 
 Supported standards: RFC 4271 §4.3 and §5.1, RFC 1997 (communities), RFC 4360 (extended communities), RFC 4456
 §8 (loops through route reflectors), RFC 4724 §2 (End-of-RIB), RFC 4760 (multiprotocol), RFC 6793 (4-octet AS
@@ -16,16 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any
+from typing import Any, NamedTuple
 
 from speaker.bgp import exabgp_classes as exabgp
+from speaker.bgp.codec_nlri import MP_REACH_NLRI, MP_UNREACH_NLRI, Named, read_multiprotocol, read_nlri
 from speaker.bgp.codec_open import exabgp_open, unpack_open
 from speaker.bgp.messages import (
     FAMILY_OF_AFI_SAFI,
     ErrorCode,
-    Notification,
     OpenMessage,
-    ProtocolError,
     UpdateMessage,
 )
 from speaker.bgp.passing_on import (
@@ -38,15 +36,11 @@ from speaker.bgp.passing_on import (
 )
 from speaker.bgp.screening import Screened, screen
 from speaker.model.peer import Peer, Role
-from speaker.model.prefix import Address, Family, Prefix, ipv4_prefix
+from speaker.model.prefix import Address, Family, Prefix
 from speaker.model.route import Origin, PathAttributes, PrefixPath, Route
 
 _CODE = exabgp.Attribute.CODE
 _ONLY_TO_CUSTOMER = 35
-_PATH_ID = struct.Struct("!L")
-
-_Named = tuple[Prefix, int]
-"""A prefix and its Path Identifier as they are read; a plain tuple costs a tenth of a named one."""
 
 # Of each session so many attributes are remembered, none of them longer than that.
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 256, 512
@@ -160,6 +154,16 @@ class _Values:
     next_hop: Address | None
 
 
+class _Multiprotocol(NamedTuple):
+    """MP_REACH_NLRI or MP_UNREACH_NLRI: what the codec makes of it (None: it is not there), its prefixes."""
+
+    attribute: Any
+    named: list[Named]
+
+
+_ABSENT = _Multiprotocol(None, [])
+
+
 class UpdateDecoder:
     """Decodes the UPDATEs of one session, whose OPENs decide what the bytes mean.
 
@@ -203,22 +207,32 @@ class UpdateDecoder:
             withdrawn, packed, announced = exabgp.Update.split(body)
             screened = screen(packed, ibgp=self._peer.is_ibgp, four_octet_as=bool(self._negotiated.asn4))
             reach, unreach = self._multiprotocol(screened.multiprotocol)
-            gone = [*_ipv4_prefixes(withdrawn, self._ipv4_paths), *_mp_prefixes(unreach)]
+            gone = [*self._ipv4_nlri(withdrawn), *unreach.named]
             if screened.only_unreachable and not (gone or announced):
-                return UpdateMessage(end_of_rib=_end_of_rib(unreach))
-            values = _Values(None, None) if not announced and reach is None else self._values(screened)
+                return UpdateMessage(end_of_rib=_end_of_rib(unreach.attribute))
+            is_silent = not announced and reach.attribute is None
+            values = _Values(None, None) if is_silent else self._values(screened)
             offers = (
-                (_ipv4_prefixes(announced, self._ipv4_paths), values.next_hop),
-                (_mp_prefixes(reach), _mp_next_hop(reach)),
+                (self._ipv4_nlri(announced), values.next_hop),
+                (reach.named, _mp_next_hop(reach.attribute)),
             )
             return self._update(None if screened.withdraw else values.attributes, offers, gone)
 
-    def _multiprotocol(self, packed: bytes) -> tuple[Any, Any]:
+    def _ipv4_nlri(self, field: bytes) -> list[Named]:
+        """The withdrawn routes, or the NLRI field."""
+        return read_nlri(field, Family.IPV4, with_paths=self._ipv4_paths) if field else []
+
+    def _multiprotocol(self, packed: bytes) -> tuple[_Multiprotocol, _Multiprotocol]:
         """MP_REACH_NLRI and MP_UNREACH_NLRI."""
         if not packed:
-            return None, None
-        attributes = exabgp.Attributes.unpack(packed, exabgp.Direction.IN, self._negotiated)
-        return attributes.get(_CODE.MP_REACH_NLRI), attributes.get(_CODE.MP_UNREACH_NLRI)
+            return _ABSENT, _ABSENT
+        shortened, found = read_multiprotocol(packed, self.paths)
+        attributes = exabgp.Attributes.unpack(shortened, exabgp.Direction.IN, self._negotiated)
+        reach, unreach = attributes.get(MP_REACH_NLRI), attributes.get(MP_UNREACH_NLRI)
+        return (
+            _Multiprotocol(reach, _named(reach, found.get(MP_REACH_NLRI))),
+            _Multiprotocol(unreach, _named(unreach, found.get(MP_UNREACH_NLRI))),
+        )
 
     def _values(self, screened: Screened) -> _Values:
         """What the attributes say; the same ones again, which is the most frequent case, cost nothing."""
@@ -239,8 +253,8 @@ class UpdateDecoder:
     def _update(
         self,
         values: PathAttributes | None,
-        offers: tuple[tuple[list[_Named], Address | None], ...],
-        gone: list[_Named],
+        offers: tuple[tuple[list[Named], Address | None], ...],
+        gone: list[Named],
     ) -> UpdateMessage:
         routes: list[Route] = []
         for named, next_hop in offers:
@@ -327,48 +341,19 @@ def add_path_receive(peer: Peer, message: OpenMessage) -> frozenset[Family]:
     return peer.families & message.add_path_send if peer.add_path_receive else frozenset()
 
 
-def _ipv4_prefixes(data: bytes, with_paths: bool) -> list[_Named]:  # noqa: FBT001 -- one of two forms
-    """The prefixes of the withdrawn routes or NLRI field (RFC 4271 §4.3, RFC 7911 §3).
-
-    The loop has everything in it: it is passed for every prefix of a full table.
-    """
-    named: list[_Named] = []
-    position, end = 0, len(data)
-    path_id = 0
-    while position < end:
-        if with_paths:
-            if position + 4 >= end:
-                raise _malformed_prefix()
-            (path_id,) = _PATH_ID.unpack_from(data, position)
-            position += 4
-        length = data[position]
-        start, position = position + 1, position + 1 + ((length + 7) >> 3)
-        if length > 32 or position > end:
-            raise _malformed_prefix()
-        number = int.from_bytes(data[start:position])
-        if length < 32:
-            # Octets that are left out, and bits past the length, which are "irrelevant" (RFC 4271 §4.3).
-            number = number >> (-length & 7) << (32 - length)
-        named.append((ipv4_prefix(IPv4Address(number), length), path_id))
-    return named
-
-
-def _malformed_prefix() -> ProtocolError:
-    # RFC 7606 §5.3: NLRI that cannot be parsed resets the session.
-    return ProtocolError(Notification(ErrorCode.UPDATE_MESSAGE, 10), "peer sent a malformed prefix")
-
-
-def _mp_prefixes(attribute: Any) -> list[_Named]:
-    """The prefixes of MP_REACH_NLRI or MP_UNREACH_NLRI, each path once.
+def _named(attribute: Any, read: list[Named] | None) -> list[Named]:
+    """The prefixes of MP_REACH_NLRI or MP_UNREACH_NLRI, each path once: as they were read, or by the codec.
 
     exabgp repeats a prefix whose next hop is a global and a link-local address (RFC 2545 §3).
     """
     if attribute is None:
         return []
-    return list(dict.fromkeys(_mp_prefix(nlri) for nlri in attribute.nlris if nlri is not None))
+    if read is not None:
+        return read
+    return list(dict.fromkeys(_named_by_codec(nlri) for nlri in attribute.nlris if nlri is not None))
 
 
-def _mp_prefix(nlri: Any) -> _Named:
+def _named_by_codec(nlri: Any) -> Named:
     octets, length = nlri.cidr.ton(), nlri.cidr.mask
     network = IPv4Network if len(octets) == 4 else IPv6Network
     prefix: Prefix = network((int.from_bytes(octets), length), strict=False)

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from itertools import pairwise
 
-from speaker.bgp.messages import FAMILY_OF_AFI_SAFI
+from speaker.bgp.codec_nlri import MP_REACH_NLRI, MP_UNREACH_NLRI, place_of_nlri
 from speaker.bgp.screening import Attribute, split
 from speaker.model.prefix import Family
 
@@ -19,7 +19,6 @@ LONG = 4096
 PREFIXES_EACH = 250
 """How many prefixes a piece names: some milliseconds, with the slower codec of IPv6 too."""
 
-_REACH, _UNREACH = 14, 15
 _PROPER, _PROPER_BITS, _EXTENDED = 0x80, 0xC0, 0x10
 _BITS = {Family.IPV4: 32, Family.IPV6: 128}
 
@@ -53,12 +52,12 @@ def _cut(body: bytes, paths: frozenset[Family], most: int) -> list[bytes]:
     attributes = list(split(packed))
     if sum(len(each.whole) for each in attributes) != len(packed) or len(packed) != attribute_octets:
         raise _UncutError
-    rest = b"".join(each.whole for each in attributes if each.kind not in (_REACH, _UNREACH))
+    rest = b"".join(each.whole for each in attributes if each.kind not in (MP_REACH_NLRI, MP_UNREACH_NLRI))
     withdrawn = _parts(body[2 : 2 + withdrawn_octets], Family.IPV4, paths, most)
     found = [struct.pack("!H", len(part)) + part + b"\0\0" for part in withdrawn]
-    found += [_body(each) for each in _multiprotocol(attributes, _UNREACH, paths, most)]
+    found += [_body(each) for each in _multiprotocol(attributes, MP_UNREACH_NLRI, paths, most)]
     found += [_body(rest) + part for part in _parts(announced, Family.IPV4, paths, most)]
-    found += [_body(rest + each) for each in _multiprotocol(attributes, _REACH, paths, most)]
+    found += [_body(rest + each) for each in _multiprotocol(attributes, MP_REACH_NLRI, paths, most)]
     return found
 
 
@@ -73,14 +72,13 @@ def _multiprotocol(
     of_kind = [each for each in attributes if each.kind == kind]
     if not of_kind:
         return []
+    place = place_of_nlri(of_kind[0])
+    if place is None or len(of_kind) > 1 or of_kind[0].flags & _PROPER_BITS != _PROPER:
+        raise _UncutError
+    family, start = place
     value = of_kind[0].value
-    afi, safi, next_hop_octets = struct.unpack_from("!HBB", value + b"\0")
-    family = FAMILY_OF_AFI_SAFI.get((afi, safi))
-    # In MP_REACH_NLRI the next hop, with its length, and an octet that is reserved stand in between.
-    before = value[: 3 if kind == _UNREACH else 5 + next_hop_octets]
-    nlri = value[len(before) :]
-    proper = len(of_kind) == 1 and of_kind[0].flags & _PROPER_BITS == _PROPER
-    if family is None or not proper or not nlri:
+    before, nlri = value[:start], value[start:]
+    if not nlri:
         raise _UncutError
     flags = of_kind[0].flags | _EXTENDED
     parts = [before + part for part in _parts(nlri, family, paths, most)]

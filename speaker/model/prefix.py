@@ -20,63 +20,95 @@ def family_of(value: Address | Prefix) -> Family:
     return Family.IPV4 if value.version == 4 else Family.IPV6
 
 
-class _Lean4(IPv4Network):
-    """An IPv4Network that is equal to one made the usual way, in a third of the memory.
+class _Lean:
+    """What the lean prefixes of both families have in common.
 
-    Tables look a prefix up a dozen times for each change, and `ipaddress` computes its hash in Python each
-    time; it also gives every instance a dictionary, and each host prefix a function of its own. Made by
-    `ipv4_prefix`; made the usual way, as the base class makes supernets, it is one all the same.
+    A lean prefix is equal to one made the usual way, in a third of the memory. Tables look a prefix up a
+    dozen times for each change, and `ipaddress` computes its hash in Python each time; it also gives every
+    instance a dictionary, and each host prefix a function of its own. Made the usual way, as the base
+    classes make supernets, it is one all the same.
     """
 
-    __slots__ = ("_hash", "_prefixlen", "netmask", "network_address")
+    __slots__ = ()
 
     _hash: int
     _prefixlen: int
 
-    @classmethod
-    def of(cls, address: IPv4Address, length: int) -> "_Lean4":
-        """The prefix of this length, without the checks of the base class."""
-        made = cls.__new__(cls)
-        made.network_address = address
-        made.netmask = _MASKS4[length]
-        made._prefixlen = length  # noqa: SLF001 - its own class
-        made._hash = int(address) ^ _MASK_BITS4[length]  # noqa: SLF001
-        return made
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[object, ...]:
+        address: Address = self.network_address  # type: ignore[attr-defined]
+        make = ipv4_prefix if isinstance(address, IPv4Address) else ipv6_prefix
+        return make, (address, self._prefixlen)
+
+
+class _Lean4(_Lean, IPv4Network):
+    __slots__ = ("_hash", "_prefixlen", "netmask", "network_address")
+
+    __hash__ = _Lean.__hash__
 
     def __init__(self, address: object, strict: bool = True) -> None:  # noqa: FBT001, FBT002 - the base's
         super().__init__(address, strict)
         self._hash = IPv4Network.__hash__(self)
-
-    def __hash__(self) -> int:
-        return self._hash
 
     def __repr__(self) -> str:
         return f"IPv4Network({str(self)!r})"
 
     def hosts(self) -> Iterator[IPv4Address]:
         """As of the base class, which gives the shortest networks functions of their own."""
-        if self._prefixlen < 31:
-            return iter(super().hosts())
-        return iter(self)
+        return iter(super().hosts() if self._prefixlen < 31 else self)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return ipv4_prefix, (self.network_address, self._prefixlen)
+
+class _Lean6(_Lean, IPv6Network):
+    __slots__ = ("_hash", "_prefixlen", "netmask", "network_address")
+
+    __hash__ = _Lean.__hash__
+
+    def __init__(self, address: object, strict: bool = True) -> None:  # noqa: FBT001, FBT002 - the base's
+        super().__init__(address, strict)
+        self._hash = IPv6Network.__hash__(self)
+
+    def __repr__(self) -> str:
+        return f"IPv6Network({str(self)!r})"
+
+    def hosts(self) -> Iterator[IPv6Address]:
+        """As of the base class, which gives the shortest networks functions of their own."""
+        return iter(super().hosts() if self._prefixlen < 127 else self)
 
 
 _MASKS4 = tuple(IPv4Network((0, length)).netmask for length in range(33))
 _MASK_BITS4 = tuple(int(mask) for mask in _MASKS4)
+_MASKS6 = tuple(IPv6Network((0, length)).netmask for length in range(129))
+_MASK_BITS6 = tuple(int(mask) for mask in _MASKS6)
 
 
 def ipv4_prefix(address: IPv4Address, length: int) -> IPv4Network:
     """The prefix of this length; bits of the address past it must be zero, which is not checked."""
-    return _Lean4.of(address, length)
+    made = _Lean4.__new__(_Lean4)
+    made.network_address = address
+    made.netmask = _MASKS4[length]
+    made._prefixlen = length  # noqa: SLF001
+    made._hash = int(address) ^ _MASK_BITS4[length]  # noqa: SLF001
+    return made
+
+
+def ipv6_prefix(address: IPv6Address, length: int) -> IPv6Network:
+    """The same of IPv6; an address with a scope has none here."""
+    made = _Lean6.__new__(_Lean6)
+    number = int(address)
+    made.network_address = address if address.scope_id is None else IPv6Address(number)
+    made.netmask = _MASKS6[length]
+    made._prefixlen = length  # noqa: SLF001
+    made._hash = hash(number ^ _MASK_BITS6[length])  # noqa: SLF001
+    return made
 
 
 def host_prefix(address: Address) -> Prefix:
     """The /32 or /128 that holds only `address` (a scope such as `%eth0` is dropped)."""
     if isinstance(address, IPv4Address):
-        return _Lean4.of(address, 32)
-    return IPv6Network(int(address))
+        return ipv4_prefix(address, 32)
+    return ipv6_prefix(address, 128)
 
 
 def sort_key(prefix: Prefix) -> tuple[int, int, int]:
