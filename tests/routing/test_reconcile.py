@@ -361,3 +361,13 @@ def test_the_work_of_a_change_does_not_grow_with_what_is_loaded() -> None:
     )
 
     assert steps_of(crowd(20), *happened) == steps_of(crowd(400), *happened)
+
+
+def test_who_logs_nothing_is_told_what_is_excluded_only() -> None:
+    reconciler = loaded()
+    after(reconciler, *changes(pod(bgp="true"), pod("waiting", [], bgp="true")))
+
+    told = reconciler.take_explanations(reports_only=True)
+
+    assert [change.ref for change in told] == [pod_ref("waiting")]
+    assert not reconciler.has_explanations
