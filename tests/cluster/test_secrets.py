@@ -101,6 +101,7 @@ async def test_the_same_set_again_changes_nothing(empty_api: KubeApi, config: Cl
     create(empty_api, secret("a"))
     async with watching(config) as seen:
         seen.cluster.set_secrets(frozenset({"a"}))
+        await eventually(lambda: ref("a") in seen.views, what="the Secret")
         await eventually(lambda: empty_api.faults.watches(PATH), what="the watch")
         seen.cluster.set_secrets(frozenset({"a"}))
         rewrite(empty_api, "a", data=secret("a", password="new")["data"])
@@ -241,6 +242,7 @@ async def test_a_permission_that_is_taken_away_loses_nothing(
     create(empty_api, secret("a", password=PASSWORD))
     async with watching(config) as seen:
         seen.cluster.set_secrets(frozenset({"a"}))
+        await eventually(lambda: ref("a") in seen.views, what="the Secret")
         await eventually(lambda: empty_api.faults.watches(PATH), what="the watch")
         empty_api.faults.answer_next(403, PATH, times=999)
         empty_api.faults.reset_watches()
