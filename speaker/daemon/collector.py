@@ -29,9 +29,12 @@ class CollectorRelief:
         self._unspared = 0
 
     def count(self, objects: int) -> None:
-        """So many have come to be kept since this was last called."""
+        """So many have come to be kept since this was last called.
+
+        During a pause nothing is done: what is a lot by then is spared at its end.
+        """
         self._unspared += objects
-        if self._unspared >= self._at_once:
+        if self._unspared >= self._at_once and gc.isenabled():
             self.spare()
 
     @contextmanager
@@ -47,6 +50,7 @@ class CollectorRelief:
             yield
         finally:
             if gc.get_count()[0] > _MANY:
+                self._unspared = 0
                 gc.freeze()
             gc.enable()
 

@@ -74,3 +74,12 @@ def test_a_little_that_was_made_meanwhile_is_left_to_the_collector() -> None:
         kept = lists(10)
     assert gc.get_freeze_count() == before
     assert kept
+
+
+def test_during_a_pause_counting_spares_nothing() -> None:
+    relief, before = CollectorRelief(1), gc.get_freeze_count()
+    with relief.paused():
+        relief.count(5)
+        assert gc.get_freeze_count() == before
+    relief.count(1)
+    assert gc.get_freeze_count() > before

@@ -27,8 +27,7 @@ WORDS: Mapping[str, str] = {
 }
 """The settings of `tests.bench.collecting`, as the table names them."""
 
-_PORTION = 10_000
-_PORTION_SECONDS = 120.0
+_GRACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,11 @@ class Cost:
     notes: Mapping[str, float]
 
 
-async def garbage(*, pods: int = 10_000, changes: int = 60_000) -> list[Line]:
-    """The longest pass while Pods change as fast as they are read, under each setting."""
-    costs = {setting: await _cost(setting, pods, changes) for setting in WORDS}
+async def garbage(*, pods: int = 10_000, rate: int = 2_000, seconds: float = 20.0) -> list[Line]:
+    """The longest pass while Pods change, under each setting."""
+    costs = {setting: await _cost(setting, pods, rate, seconds) for setting in WORDS}
     ours = costs.pop(OURS)
-    what = f"{changes:,} changes of {pods:,} Pods"
+    what = f"{pods:,} Pods, {rate:,} changes a second for {seconds:g} s"
     own = side(SPEAKER, WORDS[OURS], [ours.longest], "ms")
     python = f"Python {platform.python_version()}"
     return [
@@ -78,7 +77,8 @@ async def garbage(*, pods: int = 10_000, changes: int = 60_000) -> list[Line]:
     ]
 
 
-async def _cost(setting: str, pods: int, changes: int) -> Cost:
+async def _cost(setting: str, pods: int, rate: int, seconds: float) -> Cost:
+    changes = int(rate * seconds)
     async with scene(pods=pods) as at:
         file = at.at.folder / "passes.json"
         at.speaker.run_as("tests.bench.collecting", str(file), setting)
@@ -86,11 +86,11 @@ async def _cost(setting: str, pods: int, changes: int) -> Cost:
         await at.speaker.wait_in_sync(within=SYNC_SECONDS)
         await at.peers.ask(f"routes {pods}", SYNC_SECONDS)
         start = await _told(at, file)
-        memory, done = at.usage().memory_bytes, 0
-        while done < changes:
-            told = await at.api.ask(f"churn {_PORTION}", _PORTION_SECONDS)
-            await at.peers.ask(f"routes {told['published']:.0f}", _PORTION_SECONDS)
-            done += _PORTION
+        await at.api.ask(f"prepare {changes}", SYNC_SECONDS)
+        await _told(at, file)
+        memory = at.usage().memory_bytes
+        told = await at.api.ask(f"flood {rate} {seconds}", seconds + _GRACE_SECONDS)
+        await at.peers.ask(f"routes {told['published']:.0f}", _GRACE_SECONDS)
         passes = await _told(at, file)
         memory = at.usage().memory_bytes - memory
     return Cost(
@@ -99,7 +99,7 @@ async def _cost(setting: str, pods: int, changes: int) -> Cost:
             "full passes": passes["number"][2],
             "passes": sum(passes["number"]),
             "of the CPU, %": 100 * sum(passes["seconds"]) / passes["cpu_seconds"],
-            "a change, µs": 1e6 * passes["cpu_seconds"] / done,
+            "a change, µs": 1e6 * passes["cpu_seconds"] / changes,
             "objects found": passes["found"],
             "more memory, MiB": memory / MEBIBYTE,
             "longest at the start, ms": 1000 * max(start["longest_seconds"]),
