@@ -204,7 +204,7 @@ async def transfer(*, routes: int = 50_000, rounds: int = 3) -> list[Line]:
     return [_faster("transfer", title, mine, other, bound) for other, bound in others]
 
 
-async def publish(*, routes: int = 50_000, rounds: int = 1) -> list[Line]:
+async def publish(*, routes: int = 50_000, rounds: int = 3) -> list[Line]:
     """From the cluster: the speaker has to decide about every Pod first, and gobgpd about nothing."""
     ours, gobgpd = await alternately(rounds, lambda: with_speaker(routes, 2), lambda: with_gobgpd(routes, 1))
     mine = side(SPEAKER, "the whole program, one Subnet annotated, --announce-subnet-pods", ours)
