@@ -10,16 +10,14 @@ from typing import NamedTuple, TypeVar
 
 from annotations.problems import bounded
 from speaker.errors import SpeakerError
+from speaker.texts.shown import LONGEST_SHOWN, scalar_shown
 
 T = TypeVar("T")
 Read = Callable[[object], T]
 """Turns a value into what it means, or raises ValueError with a sentence such as "must be …"."""
 
-LONGEST_SHOWN = 80
 MOST_PROBLEMS = 50
 """So many problems are told of one resource; the rest follow from these or are found the next time."""
-
-_LARGEST_NUMBER = 10**LONGEST_SHOWN  # Python refuses to write numbers of thousands of digits
 
 
 class FieldProblem(NamedTuple):
@@ -166,9 +164,4 @@ def shown(value: object) -> str:
     """A value as a message repeats it: bounded, and of collections only what they are."""
     if isinstance(value, dict | list):
         return "{…}" if isinstance(value, dict) else "[…]"
-    words = {None: "null", True: "true", False: "false"}
-    if value is None or isinstance(value, bool):
-        return words[value]
-    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
-        return "(a number without end)"
-    return bounded(repr(value) if isinstance(value, str) else str(value), LONGEST_SHOWN)
+    return scalar_shown(value)

@@ -13,11 +13,12 @@ from speaker.settings import process_flags as process
 from speaker.settings import publication_flags as publication
 from speaker.settings import session_flags as session
 from speaker.settings.checks import check, last_of_each_family, notices
-from speaker.settings.collect import LONGEST_SHOWN, Values
+from speaker.settings.collect import Values
 from speaker.settings.settings import PodScope, Settings, ShutdownMode
 from speaker.settings.table import FLAGS
 from speaker.texts import readers
 from speaker.texts.go_values import elements
+from speaker.texts.shown import LONGEST_SHOWN
 
 DEFAULT_METRICS_PORT = 10667
 DEFAULT_BGP_PORT = 179

@@ -13,9 +13,10 @@ from speaker.settings import bgp_flags as bgp
 from speaker.settings import fabric_flags as fabric
 from speaker.settings import process_flags as process
 from speaker.settings import session_flags as session
-from speaker.settings.collect import LONGEST_SHOWN, Values
+from speaker.settings.collect import Values
 from speaker.settings.flag import ENVIRONMENT_PREFIX, Flag
 from speaker.settings.table import FLAGS
+from speaker.texts.shown import LONGEST_SHOWN
 
 LONGEST_MD5_KEY = 80
 """Linux takes TCP MD5 keys of at most TCP_MD5SIG_MAXKEYLEN octets."""

@@ -10,11 +10,9 @@ from typing import TypeVar, cast
 from annotations.problems import bounded
 from speaker.errors import UsageError
 from speaker.settings.flag import Flag
+from speaker.texts.shown import LONGEST_SHOWN
 
 T = TypeVar("T")
-
-LONGEST_SHOWN = 80
-"""How many characters of a wrong value a message repeats."""
 
 
 def texts_of(given: object) -> tuple[str, ...]:

@@ -10,18 +10,15 @@ from difflib import get_close_matches
 from typing import Generic, TypeVar, cast
 
 from annotations.problems import bounded
-from speaker.settings.collect import LONGEST_SHOWN
 from speaker.texts import go_values
 from speaker.texts.readers import Parser
+from speaker.texts.shown import LARGEST_SHOWN, LONGEST_SHOWN, scalar_shown
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 LONGEST_TEXT = 255
 """How many characters a name, a description or a path may have."""
-
-_LARGEST_NUMBER = 10**LONGEST_SHOWN
-"""Python refuses to write numbers of thousands of digits."""
 
 _MOST_PROBLEMS = 100
 """So many problems are told of one file; the rest follow from these or are found the next time."""
@@ -149,7 +146,7 @@ def scalar(parser: Parser[T]) -> Read[T]:
 
 
 def _is_no_scalar(value: object) -> bool:
-    is_endless = isinstance(value, int) and abs(value) > _LARGEST_NUMBER
+    is_endless = isinstance(value, int) and abs(value) > LARGEST_SHOWN
     return isinstance(value, bool) or is_endless or not isinstance(value, str | int | float)
 
 
@@ -205,12 +202,7 @@ def shown(value: object) -> str:
     """
     if isinstance(value, dict | list):
         return _shape(value)
-    words = {None: "null", True: "true", False: "false"}
-    if value is None or isinstance(value, bool):
-        return words[value]
-    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
-        return "(a number without end)"
-    return bounded(repr(value) if isinstance(value, str) else str(value), LONGEST_SHOWN)
+    return scalar_shown(value)
 
 
 def _shape(value: object) -> str:
