@@ -88,15 +88,16 @@ def read_multiprotocol(packed: bytes, paths: frozenset[Family]) -> tuple[bytes, 
     """
     found: dict[int, list[Named]] = {}
     parts = []
+    position = 0
     for attribute in split(packed):
+        position += len(attribute.whole)
         place = place_of_nlri(attribute)
         whole = attribute.whole
         if place is not None:
             family, start = place
             whole = _with_first_alone(attribute, family, start, paths, found)
         parts.append(whole)
-    left = packed[sum(map(len, (each.whole for each in split(packed)))) :]
-    return b"".join(parts) + left, found
+    return b"".join(parts) + packed[position:], found
 
 
 def _with_first_alone(

@@ -17,7 +17,7 @@ LONG = 4096
 """From how many octets on an UPDATE is cut: without RFC 8654 there are none."""
 
 PREFIXES_EACH = 250
-"""How many prefixes a piece names: some milliseconds, with the slower codec of IPv6 too."""
+"""How many prefixes a piece names: about a millisecond."""
 
 _PROPER, _PROPER_BITS, _EXTENDED = 0x80, 0xC0, 0x10
 _BITS = {Family.IPV4: 32, Family.IPV6: 128}
